@@ -1,0 +1,1 @@
+"""Benchmarks: each compares alternatives within one run and prints ratios."""
