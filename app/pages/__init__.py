@@ -1,0 +1,45 @@
+"""The pages, in the order of the navigation. A page's body is built when it is first shown.
+
+A page is a ``pn.viewable.Viewer`` with the class attributes ``id`` (as in the link) and ``title``,
+a constructor ``(state, services)`` and ``__panel__``. It reads and sets ``AppState`` and asks
+``Services`` for data; it neither knows the shell nor another page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import panel as pn
+
+    from ..services import Services
+    from ..state import AppState
+
+
+@dataclass(frozen=True)
+class PageSpec:
+    """One entry of the navigation."""
+
+    id: str
+    title: str
+    build: Callable[[AppState, Services], pn.viewable.Viewer]
+
+
+def _explore(state: AppState, services: Services) -> pn.viewable.Viewer:
+    from .explore import ExplorePage
+
+    return ExplorePage(state, services)
+
+
+def _batch(state: AppState, services: Services) -> pn.viewable.Viewer:
+    from .batch import BatchPage
+
+    return BatchPage(state, services)
+
+
+PAGES = (
+    PageSpec("explore", "Explore", _explore),
+    PageSpec("batch", "Batch", _batch),
+)

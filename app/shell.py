@@ -1,0 +1,160 @@
+"""The frame around the pages: title, navigation, link button, notices; pages built when shown."""
+
+from __future__ import annotations
+
+import logging
+
+import panel as pn
+import panel_material_ui as pmui
+import param
+
+from .pages import PAGES
+from .services import Services
+from .state import AppState, write_link
+from .theme import THEME
+
+log = logging.getLogger("xaieval.app")
+
+_COPY = """
+const text = window.location.href;
+const fallback = () => {
+  const area = document.createElement("textarea");
+  area.value = text; document.body.appendChild(area); area.select();
+  document.execCommand("copy"); area.remove();
+};
+if (navigator.clipboard && window.isSecureContext) {
+  navigator.clipboard.writeText(text).catch(fallback);
+} else { fallback(); }
+"""
+
+
+class Shell(pn.viewable.Viewer):
+    """One session: its state, the navigation, and the page shown."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self.services = services
+        self.state = AppState()
+        location = pn.state.location
+        if location is not None:
+            self.state.restore(location.search)
+        for problem in services.problems:
+            if services.results:
+                self.state.notify(f"{problem.argument} could not be opened: {problem.text}")
+        self._bodies: dict[str, pn.viewable.Viewable] = {}
+        self._main = pmui.Column(sizing_mode="stretch_both", margin=0)
+        self._notices = pmui.Column(sizing_mode="stretch_width", margin=0)
+        self._show_notices()
+        self._show_page()
+        self.state.param.watch(self._show_page, "page")
+        self.state.param.watch(self._show_notices, "notices")
+        if location is not None:
+            self.state.param.watch(self._write_link, [n for n in self.state.param if n != "name"])
+            location.param.watch(self._follow_link, "search")
+
+    def _write_link(self, *_: param.parameterized.Event) -> None:
+        location = pn.state.location
+        link = write_link(self.state)
+        if location is not None and location.search != link:
+            location.search = link
+
+    def _follow_link(self, event: param.parameterized.Event) -> None:
+        """Follow the browser's back and forward buttons."""
+        if event.new != write_link(self.state):
+            self.state.restore(event.new)
+
+    def _show_page(self, *_: param.parameterized.Event) -> None:
+        self._main[:] = [self._body(self.state.page)]
+
+    def _body(self, page: str) -> pn.viewable.Viewable:
+        """Build a page's body when it is first shown; a page that fails says so in its place."""
+        if not self.services.results:
+            return nothing_opened(self.services)
+        if page not in self._bodies:
+            spec = next(spec for spec in PAGES if spec.id == page)
+            try:
+                self._bodies[page] = pn.panel(spec.build(self.state, self.services))
+            except Exception as error:
+                log.exception("page %s failed", page)
+                return message(
+                    f"The page {spec.title} could not be built",
+                    f"{type(error).__name__}: {error}",
+                    "The other pages still work. The server's log holds the details.",
+                )
+        return self._bodies[page]
+
+    def _show_notices(self, *_: param.parameterized.Event) -> None:
+        alerts = []
+        for text in self.state.notices:
+            alert = pmui.Alert(
+                object=text,
+                severity="warning",
+                variant="outlined",
+                closeable=True,
+                sizing_mode="stretch_width",
+                margin=(8, 16, 0, 16),
+            )
+            alert.param.watch(lambda _, text=text: self._dismiss(text), "closed")
+            alerts.append(alert)
+        self._notices[:] = alerts
+
+    def _dismiss(self, text: str) -> None:
+        self.state.notices = [kept for kept in self.state.notices if kept != text]
+
+    def _header(self) -> list[pn.viewable.Viewable]:
+        navigation = pmui.RadioButtonGroup(
+            options={spec.title: spec.id for spec in PAGES},
+            value=self.state.page,
+            size="small",
+            button_type="default",
+            label="Page",
+            margin=(0, 24),
+        )
+        navigation.link(self.state, value="page", bidirectional=True)
+        share = pmui.Button(
+            label="Copy link",
+            icon="link",
+            size="small",
+            variant="text",
+            description="Copy a link to exactly this view",
+        )
+        share.js_on_click(code=_COPY)
+        return [navigation, pn.layout.HSpacer(), share]
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return pmui.Page(
+            title="xaieval",
+            header=self._header(),
+            main=[
+                pmui.Column(self._notices, self._main, sizing_mode="stretch_both", margin=0),
+            ],
+            theme_config=THEME,
+            busy_indicator=None,
+            sizing_mode="stretch_both",
+        )
+
+    def server_doc(self) -> None:
+        """Serve this session's page."""
+        page = self.__panel__()
+        assert isinstance(page, pmui.Page)
+        page.server_doc(title="xaieval")
+
+
+def message(title: str, *lines: str) -> pn.viewable.Viewable:
+    """Return a quiet panel that says what is missing and what to do."""
+    return pmui.Column(
+        pmui.Typography(title, variant="h6", margin=(0, 0, 8, 0)),
+        *(pmui.Typography(line, variant="body2", margin=(0, 0, 8, 0)) for line in lines),
+        margin=(48, 48),
+        max_width=720,
+    )
+
+
+def nothing_opened(services: Services) -> pn.viewable.Viewable:
+    """Return the page shown when no argument of the command line could be opened."""
+    return message(
+        "Nothing could be opened",
+        *(f"{problem.argument}: {problem.text}" for problem in services.problems),
+        "Name a results folder or a study: panel serve app --args results/my-study. "
+        "Without arguments the built-in study opens.",
+    )

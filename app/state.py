@@ -1,0 +1,165 @@
+"""What one person looks at: one small value object, kept in step with the page's address.
+
+The link is read value by value: what cannot be understood falls back to its default and is
+reported, everything else is kept. No value of a link ever reads as a number (``seed-42``,
+``412px``, ``60pct``), so nothing on the way can turn it into one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+import param
+
+PAGES = ("explore", "batch")
+COLOUR_MAPS = ("inferno", "cividis", "jet")
+VIEWS = ("both", "heatmap", "topk")
+SCALES = ("each", "shared")
+ANY = "all"
+"""The split or class filter that lets everything through."""
+
+
+class AppState(param.Parameterized):
+    """Everything a link restores. Pages read and set it; the shell writes it to the address."""
+
+    page = param.Selector(default="explore", objects=list(PAGES))
+    study = param.String(default="", doc="id of an opened study; '' is the first one")
+    split = param.String(default=ANY)
+    class_name = param.String(default=ANY)
+    image = param.String(default="", doc="url id of the sample; '' is the first one shown")
+    seed = param.Integer(default=None, allow_None=True, doc="training seed; None is the first")
+    methods = param.Tuple(default=(), length=None, doc="method keys; () is the study's own choice")
+    target = param.String(default="predicted", doc="'predicted', 'label' or a class name")
+    metric = param.String(default="topk_overlap", doc="the score that ranks")
+    k = param.Integer(default=None, allow_None=True, bounds=(1, None), doc="px; None = mask size")
+    opacity = param.Number(default=0.6, bounds=(0, 1))
+    colormap = param.Selector(default="inferno", objects=list(COLOUR_MAPS))
+    view = param.Selector(default="both", objects=list(VIEWS))
+    scale = param.Selector(default="each", objects=list(SCALES))
+    notices = param.List(default=[], item_type=str, doc="what the shell tells the person")
+
+    def notify(self, *texts: str) -> None:
+        """Show some sentences above the page, after those already there."""
+        new = [text for text in texts if text not in self.notices]
+        if new:
+            self.notices = [*self.notices, *new]
+
+    def restore(self, search: str) -> None:
+        """Take over the values of a link; report those that cannot be understood."""
+        values, problems = read_link(search)
+        self.param.update(**values)
+        self.notify(*problems)
+
+
+def _number(pattern: str, low: int, high: int | None) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        match = re.fullmatch(pattern, text)
+        if not match or len(text) > 24:
+            raise ValueError
+        value = int(match.group(1))
+        if value < low or (high is not None and value > high):
+            raise ValueError
+        return value
+
+    return read
+
+
+def _one_of(*known: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in known:
+            raise ValueError
+        return text
+
+    return read
+
+
+def _text(text: str) -> str:
+    if not text or len(text) > 200 or not text.isprintable():
+        raise ValueError
+    return text
+
+
+def _image(text: str) -> str:
+    if not re.fullmatch(r"s[0-9a-f]{12}", text):
+        raise ValueError
+    return text
+
+
+def _methods(text: str) -> tuple[str, ...]:
+    keys = tuple(dict.fromkeys(part for part in text.split(" ") if part))
+    if not keys or len(keys) > 24:
+        raise ValueError
+    return keys
+
+
+@dataclass(frozen=True)
+class Field:
+    """One value of the link: its key there, its parameter, and how to read and write it."""
+
+    key: str
+    name: str
+    read: Callable[[str], Any]
+    write: Callable[[Any], str] = str
+    hint: str = ""
+
+
+_opacity = _number(r"(\d+)pct", 0, 100)
+FIELDS = (
+    Field("page", "page", _one_of(*PAGES), hint="explore or batch"),
+    Field("study", "study", _text, hint="the id of an opened study"),
+    Field("split", "split", _text, hint="a split or 'all'"),
+    Field("class", "class_name", _text, hint="a class or 'all'"),
+    Field("image", "image", _image, hint="s and 12 hex digits"),
+    Field("seed", "seed", _number(r"seed-(\d+)", 0, 2**62), "seed-{}".format, "such as seed-42"),
+    Field("methods", "methods", _methods, " ".join, "method ids joined by +"),
+    Field("target", "target", _text, hint="predicted, label or a class"),
+    Field("metric", "metric", _text, hint="a metric id"),
+    Field("k", "k", _number(r"(\d+)px", 1, 2**31), "{}px".format, "such as 412px"),
+    Field(
+        "opacity",
+        "opacity",
+        lambda text: _opacity(text) / 100,
+        lambda value: f"{round(value * 100)}pct",
+        "0pct to 100pct",
+    ),
+    Field("map", "colormap", _one_of(*COLOUR_MAPS), hint="one of " + ", ".join(COLOUR_MAPS)),
+    Field("view", "view", _one_of(*VIEWS), hint="one of " + ", ".join(VIEWS)),
+    Field("scale", "scale", _one_of(*SCALES), hint="each or shared"),
+)
+
+
+def read_link(search: str) -> tuple[dict[str, Any], list[str]]:
+    """Return the readable values of ``?a=b&…`` and one sentence for each that is not."""
+    try:
+        query = parse_qs(search.removeprefix("?"), max_num_fields=60)
+    except ValueError:
+        return {}, ["The link holds too many values; it was ignored."]
+    values: dict[str, Any] = {}
+    problems = []
+    for field in FIELDS:
+        if field.key not in query:
+            continue
+        text = query[field.key][0]
+        try:
+            values[field.name] = field.read(text)
+        except ValueError:
+            shown = text if len(text) <= 40 else text[:40] + "…"
+            problems.append(
+                f"The link's {field.key} “{shown}” is not valid (expected {field.hint}); "
+                "the default is shown."
+            )
+    return values, problems
+
+
+def write_link(state: AppState) -> str:
+    """Return ``?a=b&…`` with every value that differs from its default."""
+    pairs = []
+    for field in FIELDS:
+        value = getattr(state, field.name)
+        if value != state.param[field.name].default and value not in ("", (), None):
+            pairs.append((field.key, field.write(value)))
+    return "?" + urlencode(pairs) if pairs else ""

@@ -1,0 +1,80 @@
+"""Palette, type scale and spacing of every page, light and dark. No web fonts.
+
+Colours of text, lines and surfaces come from the Material theme, which publishes them as
+``--panel-…`` custom properties; own components derive every tone from those, so switching between
+light and dark needs no code of theirs. Marks on images do not follow the theme: they sit on the
+same mid-grey stage in both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xaieval.render import TOPK_COLOURS
+
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif'
+ACCENT = {"light": "#0a6c86", "dark": "#63c7e0"}
+INK = {"light": "#17191c", "dark": "#e9eaec"}
+QUIET = {"light": "#565a60", "dark": "#a2a6ac"}
+PAGE = {"light": "#e3e5e7", "dark": "#191b1e"}
+SURFACE = {"light": "#f2f3f4", "dark": "#24272b"}
+STAGE = "#74777b"
+"""Neutral mid-grey behind every image, in both themes."""
+
+
+def _mode(mode: str) -> dict[str, Any]:
+    return {
+        "palette": {
+            "primary": {"main": ACCENT[mode]},
+            "text": {"primary": INK[mode], "secondary": QUIET[mode]},
+            "background": {"default": PAGE[mode], "paper": PAGE[mode]},
+        },
+        "typography": {
+            "fontFamily": FONT,
+            "fontSize": 13,
+            "button": {"textTransform": "none", "fontWeight": 500},
+        },
+        "shape": {"borderRadius": 4},
+        "components": {
+            "MuiAppBar": {
+                "defaultProps": {"elevation": 0},
+                "styleOverrides": {
+                    "root": {
+                        "backgroundColor": SURFACE[mode],
+                        "backgroundImage": "none",
+                        "color": INK[mode],
+                        "borderBottom": f"1px solid {INK[mode]}22",
+                    }
+                },
+            },
+            "MuiToolbar": {
+                "styleOverrides": {"root": {"minHeight": "48px !important", "margin": 0}}
+            },
+            "MuiButtonBase": {"defaultProps": {"disableRipple": True}},
+        },
+    }
+
+
+THEME = {"light": _mode("light"), "dark": _mode("dark")}
+
+TOKENS = f"""
+:host {{
+  --ink: var(--panel-on-background-color, {INK["light"]});
+  --quiet: color-mix(in srgb, var(--ink) 68%, transparent);
+  --line: color-mix(in srgb, var(--ink) 14%, transparent);
+  --page: var(--panel-background-color, {PAGE["light"]});
+  --raised: color-mix(in srgb, var(--page) 90%, var(--ink) 3%);
+  --accent: var(--panel-primary-color, {ACCENT["light"]});
+  --stage: {STAGE};
+  --hit: {TOPK_COLOURS["hit"]};
+  --miss: {TOPK_COLOURS["miss"]};
+  --false-alarm: {TOPK_COLOURS["false_alarm"]};
+  --font: {FONT};
+  --t-small: 11px; --t-body: 13px; --t-lead: 15px; --t-title: 18px;
+  font-family: var(--font);
+  font-size: var(--t-body);
+  line-height: 1.4;
+  color: var(--ink);
+}}
+"""
+"""Stylesheet that every own component puts first: the tokens all its rules use."""
