@@ -22,9 +22,7 @@ def machine() -> str:
         names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
         processor = names[0].split(":", 1)[1].strip() if names else processor
     card = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return (
-        f"{processor}, {os.cpu_count()} cores, {card}, torch {torch.__version__}, {date.today()}"
-    )
+    return f"{processor}, {os.cpu_count()} cores, {card}, torch {torch.__version__}, {date.today()}"
 
 
 def main() -> None:
@@ -35,7 +33,9 @@ def main() -> None:
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(BENCHMARKS)
     if unknown:
-        parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; known: {', '.join(BENCHMARKS)}")
+        parser.error(
+            f"unknown benchmark {', '.join(sorted(unknown))}; known: {', '.join(BENCHMARKS)}"
+        )
     print(machine())
     for name in arguments.names or BENCHMARKS:
         print(f"\n== {name}", flush=True)
