@@ -1,1 +1,33 @@
+"""Scores of heatmaps against pixel masks: exact tie rules, NaN with a reason, one file per score.
 
+::
+
+    score(heatmaps, masks, *, metrics, rules=Rules()) -> Scores
+        heatmaps float (B, H, W), or (B, C, H, W) with Rules(pooling=...); masks bool (B, H, W) or
+        (B, P, H, W); numpy or torch. metrics: ids, keys, {"id": ..., option: value}, MetricCall.
+    Scores                 Mapping key -> float64 (B,) or (B, P)
+        .reasons           Mapping key -> object array of the same shape: None or one of REASONS
+        .rules .calls
+        .frame(sample_ids, *, regions=None, columns=None) -> DataFrame, long form:
+            [*columns, sample_id, region, metric_key, rule_digest, value, reason]
+    Rules(*, ties="expected", empty_masks="nan", binarisation="minmax>=0.5", tolerance_px=0.0,
+          pooling=None)    .digest -> str
+    TIE_RULES, POOLINGS, BINARISATIONS   names -> what each does
+    METRICS: Table[MetricSpec]
+    MetricSpec             id, label, summary, needs, higher_is_better, bounds, signed_ok, params,
+                           variants, version, paper, fn
+    MetricCall             key, spec, options, label   (``parse_metric("precision@K=412")``)
+    parse_metric(key | mapping | MetricCall) -> MetricCall
+    resolve_metrics(sequence of those) -> tuple[MetricCall, ...]
+    sufficient_statistics(heatmaps, masks, *, rules=Rules()) -> list[dict]
+        one row per image and region: image, region (positions), k, hits, mass_in, mass_total,
+        argmax_y, argmax_x, flags ("" or comma-joined of zero, flat, signed, tied-max)
+    expected_hits(heatmap, mask, k=None, *, ties="expected") -> float       k=None: |mask|
+    hits_table(heatmap, mask, ks, *, ties="expected") -> float64 (len(ks),)
+        precision at K = hits / K, recall at K = hits / |mask|
+    topk_weights(heatmap, k) -> float32 (H, W): 1 in, 0 out, (K - g) / e for the tied group
+    pool(attribution (..., C, H, W), name) -> (..., H, W)
+
+Keys: ``iou``, ``iou[mean+1std]``, ``iou[percentile=95]``, ``precision@K=412``, ``recall@K=412``,
+``hits``, ``hits@K=412``, ``pointing_game@tolerance_px=15``, ``area_share@tolerance_px=15``.
+"""
