@@ -1,0 +1,231 @@
+"""The wrapper that makes any network explainable, in one form, without touching it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from xaieval.digest import digest
+from xaieval.errors import ModelError
+from xaieval.models.layers import find_target_layer, named_layer
+from xaieval.models.logits import LogitsRule, logits_function
+from xaieval.models.prepared import PreparedModel, frozen_copy
+from xaieval.models.preprocessing import Preprocessing
+
+_GUESSED_SIZE = (224, 224)
+
+
+class Classifier:
+    """A network with its preprocessing, class names, logits head and target layer.
+
+    The network is never changed: everything runs on copies in eval mode, taken when first needed.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Takes (B, channels, H, W); returns logits (B, C), or a tuple, list or mapping that holds
+        them. Probabilities are welcome but never assumed.
+    preprocessing : Preprocessing, optional
+        Needed only for pictures; model input is taken as it is.
+    class_names : sequence of str, optional
+    target_layer : str or torch.nn.Module
+        Dotted name, or ``"auto"``: the last feature map that feeds the logits.
+    logits : "auto", str, int or callable
+        ``"auto"`` finds the logits in the output (``find_logits``); a key or dotted path such as
+        ``"heads.0"`` names them; a function takes the output and returns them.
+    name : str, optional
+        For messages; the class name of the module by default.
+    example : float tensor (B, channels, H, W), optional
+        What to look at the network with, when neither preprocessing nor 224² fits it.
+
+    Raises
+    ------
+    ModelError
+        When there are no logits or several candidates, or a named layer does not exist.
+
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+    >>> classifier = Classifier(net, example=torch.zeros(2, 3, 8, 8))
+    >>> classifier.n_classes, classifier.target_layer
+    (2, '1')
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        preprocessing: Preprocessing | None = None,
+        class_names: Sequence[str] | None = None,
+        target_layer: str | nn.Module = "auto",
+        logits: LogitsRule = "auto",
+        name: str | None = None,
+        example: Tensor | None = None,
+    ) -> None:
+        if not isinstance(module, nn.Module):
+            raise ModelError("not a network", expected="a torch.nn.Module", got=type(module))
+        self.module = module
+        self.preprocessing = preprocessing
+        self.name = name or type(module).__name__
+        self._given_names = tuple(class_names) if class_names is not None else None
+        self._rule: LogitsRule = logits
+        self._example = example
+        self._layer = (
+            None if target_layer == "auto" else named_layer(module, target_layer, name=self.name)
+        )
+
+    @property
+    def _home(self) -> torch.device:
+        tensor = next(self.module.parameters(), None)
+        return torch.device("cpu") if tensor is None else tensor.device
+
+    @cached_property
+    def _look(self) -> Tensor:
+        """What the network is looked at with: two rows of noise."""
+        first = next(self.module.parameters(), None)
+        if self._example is not None:
+            example = self._example.detach()
+        else:
+            size = self.preprocessing.input_size if self.preprocessing else _GUESSED_SIZE
+            convs = (m for m in self.module.modules() if isinstance(m, nn.Conv2d))
+            conv = next(convs, None)
+            channels = conv.in_channels if conv is not None else 3
+            generator = torch.Generator().manual_seed(0)
+            example = torch.randn((2, channels, *size), generator=generator)
+        if example.shape[0] == 1:
+            example = example.expand(2, *example.shape[1:])
+        return example.to(self._home, first.dtype if first is not None else example.dtype)
+
+    @cached_property
+    def _exact_copy(self) -> nn.Module:
+        return frozen_copy(self.module, self._home, name=self.name)
+
+    @cached_property
+    def _head(self) -> Callable[[nn.Module, Tensor], Tensor]:
+        """The function (module, x) -> logits; running it once also proves the example fits."""
+        try:
+            head = logits_function(
+                self._exact_copy,
+                rule=self._rule,
+                example=self._look,
+                n_classes=len(self._given_names) if self._given_names else None,
+                name=self.name,
+            )
+            with torch.no_grad():
+                found = head(self._exact_copy, self._look)
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise ModelError(
+                f"the network does not run on input {tuple(self._look.shape)} "
+                f"({str(error).splitlines()[0]})",
+                where=self.name,
+                fix="give preprocessing= with its input size, or example= with an input",
+            ) from error
+        if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(self._look):
+            got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise ModelError(
+                "the logits do not fit the input",
+                where=self.name,
+                expected=f"a tensor ({len(self._look)}, number of classes)",
+                got=got,
+                fix="name the right output with logits=",
+            )
+        self._columns = found.shape[1]
+        if self._given_names is not None and len(self._given_names) != self._columns:
+            raise ModelError(
+                "class names do not fit the network",
+                where=self.name,
+                expected=f"{self._columns} names",
+                got=f"{len(self._given_names)}",
+            )
+        return head
+
+    @property
+    def n_classes(self) -> int:
+        """Columns of the logits."""
+        _ = self._head
+        return self._columns
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """The given names, or "class 0", "class 1", ..."""
+        if self._given_names is not None:
+            _ = self._head  # checks that they fit
+            return self._given_names
+        return tuple(f"class {i}" for i in range(self.n_classes))
+
+    @cached_property
+    def target_layer(self) -> str:
+        """Dotted name of the layer that layer methods read."""
+        if self._layer is not None:
+            return self._layer
+        return find_target_layer(self._exact_copy, self._head, self._look, name=self.name)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sha256 of weights, architecture, configuration, preprocessing, logits rule."""
+        weights = hashlib.sha256()
+        for key, tensor in sorted(self.module.state_dict().items()):
+            if not isinstance(tensor, Tensor):
+                continue
+            weights.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            weights.update(data.numpy().tobytes())
+        kind = type(self.module)
+        rule = self._rule if isinstance(self._rule, (str, int)) else repr(self._rule)
+        return digest(
+            weights.hexdigest(),
+            f"{kind.__module__}.{kind.__qualname__}",
+            _without_addresses(repr(self.module)),
+            _without_addresses(repr(getattr(self.module, "config", None))),
+            self.preprocessing,
+            _without_addresses(str(rule)),
+        )
+
+    @torch.no_grad()
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the logits (B, C) of model input, without gradients, exactly as trained."""
+        return self._head(self._exact_copy, x.to(self._home))
+
+    def prepared(
+        self,
+        device: str | torch.device = "cpu",
+        *,
+        exact: bool = False,
+        target_layer: str | nn.Module | None = None,
+    ) -> PreparedModel:
+        """Return a new frozen copy on ``device``, for explanations.
+
+        Unless ``exact``, batch norms are folded into their convolutions (never into one that is
+        the target layer) and memory is channels_last. ``target_layer`` overrides this one's. A
+        network without feature maps is prepared without a target layer; only the methods that
+        need one then fail.
+        """
+        if target_layer is not None and target_layer != "auto":
+            layer = named_layer(self.module, target_layer, name=self.name)
+        else:
+            try:
+                layer = self.target_layer
+            except ModelError:
+                _ = self._head  # that the network runs at all is no matter of layers
+                layer = ""
+        return PreparedModel(
+            self.module,
+            self._head,
+            device=torch.device(device),
+            exact=exact,
+            target_layer=layer,
+            example=self._look,
+            name=self.name,
+        )
+
+
+def _without_addresses(text: str) -> str:
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
+
+
+def as_classifier(model: Classifier | nn.Module) -> Classifier:
+    """Return a classifier as it is, and any other network wrapped with every rule on "auto"."""
+    return model if isinstance(model, Classifier) else Classifier(model)

@@ -1,0 +1,234 @@
+"""A copy of a network made ready for explanations: frozen, without in-place layers, folded."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import torch
+import torch.fx
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from xaieval.errors import ModelError
+
+# Folding is undone when logits move by more than this share of the largest one. Rounding alone
+# moves them by about 1e-6; a wrong pair moves them by far more.
+_FOLDING_TOLERANCE = 1e-3
+
+
+def frozen_copy(module: nn.Module, device: str | torch.device, *, name: str = "model") -> nn.Module:
+    """Return a copy in eval mode, parameters frozen, activations not in place, on ``device``.
+
+    In-place activations overwrite what hooks and gradients need.
+    """
+    try:
+        twin = copy.deepcopy(module)
+    except Exception as error:
+        raise ModelError(
+            f"the network cannot be copied ({error})",
+            where=name,
+            fix="detach tensors that it keeps as attributes",
+        ) from error
+    twin.eval().requires_grad_(False)
+    for layer in twin.modules():
+        if getattr(layer, "inplace", None) is True:
+            layer.inplace = False  # type: ignore[assignment]
+    return twin.to(device)
+
+
+def _sequential_pairs(module: nn.Module) -> Iterator[tuple[str, str]]:
+    """Yield names of (convolution, batch norm) that follow each other in a plain Sequential."""
+    for name, block in module.named_modules():
+        if not isinstance(block, nn.Sequential) or type(block).forward is not (
+            nn.Sequential.forward
+        ):
+            continue
+        children = list(block.named_children())
+        for (first, _), (second, _) in pairwise(children):
+            yield f"{name}.{first}".lstrip("."), f"{name}.{second}".lstrip(".")
+
+
+def _graph_pairs(module: nn.Module) -> Iterator[tuple[str, str]]:
+    """Yield names of layers where the second alone reads what the first puts out.
+
+    Raises whatever torch.fx raises for a network that it cannot trace.
+    """
+    graph = torch.fx.Tracer().trace(module)
+    for node in graph.nodes:
+        if node.op != "call_module" or len(node.users) != 1:
+            continue
+        (user,) = node.users
+        if user.op == "call_module" and user.args[:1] == (node,):
+            yield str(node.target), str(user.target)
+
+
+def _watched_calls(
+    module: nn.Module, run: Callable[[], object]
+) -> tuple[dict[str, int], set[tuple[str, str]]]:
+    """Return how often each conv and norm runs, and the pairs where one feeds the other."""
+    calls: dict[str, int] = {}
+    made: dict[int, str] = {}
+    kept: list[object] = []  # ids stay unique only while the tensors live
+    pairs: set[tuple[str, str]] = set()
+    hooks = []
+
+    def watch(name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
+        def hook(layer: nn.Module, inputs: tuple[object, ...], output: object) -> None:
+            calls[name] = calls.get(name, 0) + 1
+            if isinstance(layer, nn.BatchNorm2d) and inputs and id(inputs[0]) in made:
+                pairs.add((made[id(inputs[0])], name))
+            if isinstance(layer, nn.Conv2d):
+                made[id(output)] = name
+                kept.append(output)
+
+        return hook
+
+    for name, layer in module.named_modules():
+        if isinstance(layer, (nn.Conv2d, nn.BatchNorm2d)):
+            hooks.append(layer.register_forward_hook(watch(name)))
+    try:
+        with torch.no_grad():
+            run()
+    finally:
+        for handle in hooks:
+            handle.remove()
+    return calls, pairs
+
+
+def fold_batchnorm(
+    module: nn.Module,
+    logits: Callable[[nn.Module, Tensor], Tensor],
+    example: Tensor,
+    *,
+    keep: str | None = None,
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """Fold each batch norm into the convolution before it; return the network and notes.
+
+    A pair is folded only where one watched pass shows that each runs once and the norm reads the
+    convolution's output, and where nothing else can read that output: the two follow each other
+    in a Sequential, or torch.fx proves it. The layer named ``keep`` stays as it is. At the end
+    the logits are compared, and everything is undone when they moved.
+    """
+    calls, pairs = _watched_calls(module, lambda: logits(module, example))
+    safe = set(_sequential_pairs(module))
+    notes: list[str] = []
+    if pairs - safe:
+        try:
+            safe |= set(_graph_pairs(module))
+        except Exception as error:  # torch.fx documents no common base class
+            notes.append(
+                f"{len(pairs - safe)} batch norms not folded: torch.fx cannot trace "
+                f"{type(module).__name__} ({str(error).splitlines()[0] if str(error) else error!r})"
+            )
+    folded = copy.deepcopy(module)
+    for conv_name, norm_name in sorted(pairs & safe):
+        conv, norm = folded.get_submodule(conv_name), folded.get_submodule(norm_name)
+        if (
+            conv_name == keep
+            or calls[conv_name] != 1
+            or calls[norm_name] != 1
+            or not isinstance(conv, nn.Conv2d)
+            or not isinstance(norm, nn.BatchNorm2d)
+            or norm.running_mean is None
+        ):
+            continue
+        _replace(folded, conv_name, fuse_conv_bn_eval(conv, norm))
+        _replace(folded, norm_name, nn.Identity())
+    folded.requires_grad_(False)
+    with torch.no_grad():
+        before, after = logits(module, example), logits(folded, example)
+    moved = (before - after).abs().max()
+    if not bool(moved <= _FOLDING_TOLERANCE * before.abs().max()):
+        return module, (*notes, f"nothing folded: it would move the logits by {float(moved):.3g}")
+    return folded, tuple(notes)
+
+
+def _replace(module: nn.Module, name: str, layer: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(module.get_submodule(parent), child, layer)
+
+
+class PreparedModel:
+    """A frozen copy of a classifier's network on one device; use it from one thread.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+    device : torch.device
+    exact : bool
+        True: as trained. False: batch norms folded, channels_last.
+    target_layer : str
+    notes : tuple of str
+        What was left unfolded, and why.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        logits: Callable[[nn.Module, Tensor], Tensor],
+        *,
+        device: torch.device,
+        exact: bool,
+        target_layer: str,
+        example: Tensor,
+        name: str = "model",
+    ) -> None:
+        self.device, self.exact, self.target_layer, self.name = device, exact, target_layer, name
+        self.module = frozen_copy(module, device, name=name)
+        self._logits = logits
+        self.notes: tuple[str, ...] = ()
+        if not exact:
+            self.module, self.notes = fold_batchnorm(
+                self.module, logits, example.to(device), keep=target_layer
+            )
+            self.module = self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._layer = self.module.get_submodule(target_layer) if target_layer else None
+
+    def _input(self, x: Tensor) -> Tensor:
+        if not self.exact and x.ndim == 4:
+            return x.contiguous(memory_format=torch.channels_last)
+        return x
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the logits (B, C) of model input (B, 3, H, W)."""
+        return self._logits(self.module, self._input(x))
+
+    def logits_and_layer(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits (B, C) and the target layer's output (B, K, h, w), both in the graph.
+
+        When ``x`` needs no gradient the graph starts at that layer, so that a gradient with
+        respect to it costs no pass back through the encoder.
+
+        Raises
+        ------
+        ModelError
+            When there is no target layer, it did not run, or its output is not a tensor.
+        """
+        if self._layer is None:
+            raise ModelError(
+                "no target layer", where=self.name, fix="name a layer with target_layer="
+            )
+        seen: list[object] = []
+
+        def hook(layer: nn.Module, inputs: object, output: object) -> object:
+            if isinstance(output, Tensor) and not output.requires_grad and torch.is_grad_enabled():
+                output = output.detach().requires_grad_()
+            seen.append(output)
+            return output
+
+        handle = self._layer.register_forward_hook(hook)
+        try:
+            logits = self.logits(x)
+        finally:
+            handle.remove()
+        if len(seen) != 1 or not isinstance(seen[0], Tensor):
+            raise ModelError(
+                f"the target layer {self.target_layer!r} cannot be read",
+                where=self.name,
+                expected="one run that puts out one tensor",
+                got=f"{len(seen)} runs" if len(seen) != 1 else type(seen[0]).__name__,
+                fix="name another layer with target_layer=",
+            )
+        return logits, seen[0]
