@@ -1,0 +1,424 @@
+"""A results folder, opened for reading: tables through DuckDB, aggregates through ``stats``."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import duckdb
+import pandas as pd
+
+from xaieval.errors import ResultsError, unknown
+from xaieval.study.config import Study, load_study
+from xaieval.study.parts import SCHEMA_VERSION, SCHEMAS, live_parts
+
+if TYPE_CHECKING:
+    from xaieval.datasets import Dataset
+
+Population = Literal["correct", "all"]
+OVERALL = "overall"
+HISTORY_COLUMNS = (
+    "seed",
+    "fold",
+    "epoch",
+    "split",
+    "loss_total",
+    "loss_ce",
+    "loss_mask",
+    "balanced_accuracy",
+)
+MANIFEST = "manifest.json"
+STUDY_FILE = "study.toml"
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return ``manifest.json`` of a results folder.
+
+    Raises
+    ------
+    ResultsError
+        When there is none, it is damaged, or of another schema version.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise ResultsError(
+            "not a results folder",
+            where=folder,
+            expected=f"a folder with {MANIFEST}",
+            got="a file" if folder.is_file() else "no such folder" if not folder.exists() else None,
+            fix="give the --out folder of a finished 'xaieval run'",
+        ) from None
+    except ValueError as error:
+        raise ResultsError(f"damaged manifest: {error}", where=path) from None
+    version = manifest.get("schema") if isinstance(manifest, dict) else None
+    if version != SCHEMA_VERSION:
+        raise ResultsError(
+            "cannot read this schema version",
+            where=path,
+            expected=SCHEMA_VERSION,
+            got=version,
+            fix="run the study again with this version of xaieval and another --out",
+        )
+    found: dict[str, Any] = manifest
+    return found
+
+
+class Results:
+    """The measured or published results of one study.
+
+    Every table method returns a fresh DataFrame and may be called from any thread.
+
+    Parameters
+    ----------
+    path : Path
+        A folder that ``xaieval run`` or ``xaieval reproduce`` wrote.
+
+    Raises
+    ------
+    ResultsError
+        When it is no results folder, of another schema version, or holds nothing yet.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.manifest: Mapping[str, Any] = read_manifest(self.path)
+        self.kind: Literal["measured", "published"] = self.manifest["kind"]
+        self.study: Study = load_study(self.path / STUDY_FILE)
+        self.title: str = self.manifest.get("title") or self.study.title
+        self.note: str = self.manifest.get("note", "")
+        self._local = threading.local()
+        self._connection = duckdb.connect(":memory:")
+        self._open_tables()
+
+    @classmethod
+    def of_study(cls, study: str) -> Results:
+        """Open the results of a study by its id, where ``xaieval run`` puts them by default."""
+        found = load_study(study)
+        if found.id == "demo":
+            return demo_results()
+        return cls(default_out(found))
+
+    # ---------------------------------------------------------------- tables
+
+    def _open_tables(self) -> None:
+        for table, schema in SCHEMAS.items():
+            files = [str(part.path) for part in live_parts(self.path, table)]
+            if files:
+                self._connection.read_parquet(files).create_view(table)
+            else:
+                names = {"string": "VARCHAR", "int32": "INTEGER", "double": "DOUBLE"}
+                columns = ", ".join(
+                    f'"{field.name}" {names.get(str(field.type), "BOOLEAN")}' for field in schema
+                )
+                self._connection.execute(f"CREATE TABLE {table} ({columns})")
+            if not files and table == "predictions" and self.kind == "measured":
+                raise ResultsError(
+                    "no results in here yet", where=self.path, fix="run 'xaieval run' to the end"
+                )
+
+    def query(self, sql: str, values: Sequence[Any] = ()) -> pd.DataFrame:
+        """Return what a DuckDB query over ``predictions``, ``scores`` and ``map_stats`` gives.
+
+        Raises
+        ------
+        ResultsError
+            When a part is damaged or has gone since these results were opened.
+        """
+        if not hasattr(self._local, "cursor"):
+            self._local.cursor = self._connection.cursor()
+        try:
+            frame: pd.DataFrame = self._local.cursor.execute(sql, list(values)).df()
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
+            raise ResultsError(
+                "a part cannot be read",
+                where=self.path,
+                got=str(error).splitlines()[0],
+                fix="open the results again; if it stays, run the study again",
+            ) from None
+        return frame
+
+    def predictions(
+        self,
+        *,
+        seed: int | None = None,
+        split: str | None = None,
+        class_name: str | None = None,
+    ) -> pd.DataFrame:
+        """Return one row per model and image, columns as in ``parts.SCHEMAS``."""
+        where, values = _conditions(seed=seed, split=split, **{"class": class_name})
+        return self.query(
+            f"SELECT * FROM predictions{where} ORDER BY seed, fold, sample_id", values
+        )
+
+    def scores(
+        self,
+        *,
+        metric_key: str | None = None,
+        method_id: str | None = None,
+        seed: int | None = None,
+        split: str | None = None,
+        class_name: str | None = None,
+        sample_id: str | None = None,
+        region: str | None = None,
+    ) -> pd.DataFrame:
+        """Return one row per score, with split, class, fold and correctness of its image beside it.
+
+        Scores under other rules than those of the last run are not shown.
+        """
+        where, values = self._score_conditions(
+            metric_key=metric_key,
+            method_id=method_id,
+            seed=seed,
+            sample_id=sample_id,
+            region=region,
+            split=split,
+            class_name=class_name,
+        )
+        return self.query(
+            'SELECT s.*, p.split, p."class", p.fold, p.correct, p.predicted, p.label '
+            "FROM scores s JOIN predictions p USING (sample_id, model_id, seed)"
+            f"{where} ORDER BY metric_key, region, method_id, seed, sample_id",
+            values,
+        )
+
+    def map_stats(
+        self,
+        *,
+        method_id: str | None = None,
+        seed: int | None = None,
+        sample_id: str | None = None,
+        region: str | None = None,
+    ) -> pd.DataFrame:
+        """Return the sufficient statistics of every map and region."""
+        where, values = _conditions(
+            method_id=method_id, seed=seed, sample_id=sample_id, region=region
+        )
+        return self.query(
+            f"SELECT * FROM map_stats{where} ORDER BY region, method_id, seed, sample_id", values
+        )
+
+    def _score_conditions(self, **wanted: Any) -> tuple[str, list[Any]]:
+        columns = {
+            "seed": "s.seed",
+            "sample_id": "s.sample_id",
+            "split": "p.split",
+            "class_name": 'p."class"',
+        }
+        named = {columns.get(key, f"s.{key}"): value for key, value in wanted.items()}
+        rules = self.manifest.get("rule_digest")
+        return _where({"s.rule_digest": rules, **named})
+
+    # ---------------------------------------------------------------- what there is
+
+    def _distinct(self, table: str, column: str) -> list[Any]:
+        found = self.query(f'SELECT DISTINCT "{column}" AS it FROM {table} ORDER BY it')
+        return [value for value in found["it"].tolist() if value is not None]
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """Training seeds, ascending."""
+        if self.kind == "published":
+            return tuple(sorted({int(seed) for seed in self._published("accuracy")["seed"]}))
+        return tuple(self._distinct("predictions", "seed"))
+
+    @cached_property
+    def splits(self) -> tuple[str, ...]:
+        """Splits that were scored: "train" before "test"."""
+        if self.kind == "published":
+            found = set(self._published("accuracy")["split"])
+        else:
+            found = set(self._distinct("predictions", "split"))
+        return tuple(split for split in ("train", "test") if split in found)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of the dataset."""
+        return tuple(self.manifest["classes"])
+
+    @cached_property
+    def regions(self) -> tuple[str, ...]:
+        """Scored regions; the first is the default."""
+        named = self.manifest.get("regions", [])
+        return tuple(named) or tuple(self._distinct("scores", "region"))
+
+    @cached_property
+    def metric_keys(self) -> tuple[str, ...]:
+        """Metric keys that were scored, in the study's order, then others."""
+        if self.kind == "published":
+            return tuple(self.manifest["metrics"])
+        return _ordered(self._distinct("scores", "metric_key"), self.manifest.get("metrics", []))
+
+    @cached_property
+    def method_ids(self) -> tuple[str, ...]:
+        """Method keys that were scored, in the study's order, then others."""
+        if self.kind == "published":
+            return tuple(self.manifest["methods"])
+        return _ordered(self._distinct("scores", "method_id"), self.manifest.get("methods", []))
+
+    @cached_property
+    def compete(self) -> tuple[str, ...]:
+        """The methods that share the wins."""
+        return tuple(self.manifest["compete"])
+
+    def checkpoints(self) -> list[tuple[int, int, Path]]:
+        """Return (seed, fold, checkpoint file) of every model that is there."""
+        from xaieval.study.checkpoints import find_checkpoints
+
+        return [] if self.kind == "published" else find_checkpoints(self.path)
+
+    def dataset(self, path: str | Path | None = None) -> Dataset | None:
+        """Open the dataset; None for published results.
+
+        Without ``path``: where the study says, else where the run found it.
+
+        Raises
+        ------
+        DataError
+            When it is not there (any more).
+        """
+        if self.kind == "published":
+            return None
+        from xaieval.study.data import open_study_data
+
+        return open_study_data(self.study, path or self.manifest.get("data_path"))
+
+    # ---------------------------------------------------------------- aggregates
+
+    def _published(self, name: str) -> pd.DataFrame:
+        return pd.read_parquet(self.path / "published" / f"{name}.parquet")
+
+    def win_rates(
+        self,
+        metric: str = "topk_overlap",
+        *,
+        region: str | None = None,
+        compete: Sequence[str] | None = None,
+        population: Population = "correct",
+        tie_rule: Literal["split", "first"] = "split",
+        nan: Literal["loses", "complete-case"] = "loses",
+    ) -> pd.DataFrame:
+        """Return win rates per seed, split, class ("overall": all) and method.
+
+        Parameters
+        ----------
+        metric : str
+            A metric key of these results.
+        population : {"correct", "all"}
+            Correctly classified images only (as project_iml does), or all. Images whose mask is
+            empty or missing never take part.
+        tie_rule, nan : see ``stats.win_shares``
+
+        Returns
+        -------
+        DataFrame
+            ``seed, split, class, method_id, win_rate, wins, n, left_out``; for published results
+            the counts are NaN, because they were not published, and a tie went to the first
+            method, whatever ``tie_rule`` says.
+
+        Raises
+        ------
+        ConfigError
+            For an unknown metric, region or method.
+        ResultsError
+            When published results are asked for what was not published.
+        """
+        if metric not in self.metric_keys:
+            raise unknown("metric of these results", metric, self.metric_keys)
+        methods = tuple(compete) if compete is not None else self.compete
+        for method in methods:
+            if method not in self.method_ids:
+                raise unknown("method of these results", method, self.method_ids)
+        if self.kind == "published":
+            if set(methods) != set(self.compete) or population != "correct":
+                raise ResultsError(
+                    "published runs can only be shown as they were published",
+                    expected="their own methods, correctly classified images",
+                    fix="run the study yourself to change the methods or the population",
+                )
+            return self._published("win_rates")
+        region = region or self.regions[0]
+        if region not in self.regions:
+            raise unknown("region of these results", region, self.regions)
+        from xaieval.stats import win_rates
+
+        return win_rates(
+            self.scores(metric_key=metric, region=region),
+            methods=methods,
+            tie_rule=tie_rule,
+            nan=nan,
+            population=population,
+        )
+
+    def accuracy(self) -> pd.DataFrame:
+        """Return ``seed, split, balanced_accuracy, accuracy, n``; folds are taken together."""
+        if self.kind == "published":
+            return self._published("accuracy")
+        return self.query(
+            "WITH c AS (SELECT seed, split, label, avg(correct::INT) AS share, count(*) AS n, "
+            "sum(correct::INT) AS right FROM predictions GROUP BY ALL) "
+            "SELECT seed, split, avg(share) AS balanced_accuracy, sum(right) / sum(n) AS accuracy, "
+            "sum(n)::BIGINT AS n FROM c GROUP BY ALL ORDER BY seed, split DESC"
+        )
+
+    def history(self) -> pd.DataFrame:
+        """Return the training curves: ``HISTORY_COLUMNS``, one row per seed, fold, epoch, split."""
+        if self.kind == "published":
+            return self._published("history")
+        from xaieval.study.checkpoints import read_history
+
+        frames = [read_history(path, seed, fold) for seed, fold, path in self.checkpoints()]
+        if not frames:
+            return pd.DataFrame(columns=list(HISTORY_COLUMNS))
+        return pd.concat(frames, ignore_index=True)
+
+
+def _where(wanted: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    given = {key: value for key, value in wanted.items() if value is not None}
+    if not given:
+        return "", []
+    return " WHERE " + " AND ".join(f"{key} = ?" for key in given), list(given.values())
+
+
+def _conditions(**wanted: Any) -> tuple[str, list[Any]]:
+    return _where({f'"{key}"': value for key, value in wanted.items()})
+
+
+def _ordered(found: Sequence[str], first: Sequence[str]) -> tuple[str, ...]:
+    known = [key for key in first if key in found]
+    return (*known, *(key for key in found if key not in known))
+
+
+def default_out(study: Study) -> Path:
+    """Return the folder that results go to when no --out is given: ``results/<id>``."""
+    return Path("results") / study.id
+
+
+def demo_folder() -> Path:
+    """Return the folder of the built-in results, inside the package."""
+    import importlib.resources
+
+    return Path(str(importlib.resources.files("xaieval_assets"))) / "demo"
+
+
+def demo_results() -> Results:
+    """Open the built-in results.
+
+    Raises
+    ------
+    ResultsError
+        When this installation lacks them.
+    """
+    folder = demo_folder()
+    if not (folder / MANIFEST).is_file():
+        raise ResultsError(
+            "this installation lacks the built-in results",
+            where=folder,
+            fix="make them with 'make demo-assets', or install xaieval again",
+        )
+    return Results(folder)
