@@ -31,3 +31,32 @@
 Keys: ``iou``, ``iou[mean+1std]``, ``iou[percentile=95]``, ``precision@K=412``, ``recall@K=412``,
 ``hits``, ``hits@K=412``, ``pointing_game@tolerance_px=15``, ``area_share@tolerance_px=15``.
 """
+
+from xaieval.metrics.binarise import BINARISATIONS
+from xaieval.metrics.pooling import POOLINGS, pool
+from xaieval.metrics.ranking import TIE_RULES
+from xaieval.metrics.registry import METRICS, MetricLike, parse_metric, resolve_metrics
+from xaieval.metrics.rules import Rules
+from xaieval.metrics.scoring import Scores, score
+from xaieval.metrics.spec import MetricCall, MetricSpec
+from xaieval.metrics.topk import expected_hits, hits_table, sufficient_statistics, topk_weights
+
+__all__ = [
+    "BINARISATIONS",
+    "METRICS",
+    "POOLINGS",
+    "TIE_RULES",
+    "MetricCall",
+    "MetricLike",
+    "MetricSpec",
+    "Rules",
+    "Scores",
+    "expected_hits",
+    "hits_table",
+    "parse_metric",
+    "pool",
+    "resolve_metrics",
+    "score",
+    "sufficient_statistics",
+    "topk_weights",
+]
