@@ -1,16 +1,49 @@
-"""What every session of the process shares: opened studies and the one backend."""
+"""What every session of the process shares: opened studies, the one backend, drawn images."""
 
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from xaieval.backend import Backend
-from xaieval.errors import XaievalError
+from xaieval.errors import ConfigError, XaievalError
+from xaieval.render import data_uri, thumbnail
 from xaieval.study import Results, demo_results
+from xaieval.types import Heatmap, Sample, Score
+
+from .catalogue import Catalogue
+from .scene import Scene, make_scene
+from .scorecard import Drawn, draw, rate
+
+V = TypeVar("V")
+
+
+class Kept:
+    """The values used last, by key; thread-safe."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: OrderedDict[Hashable, object] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], V]) -> V:
+        """Return the value of a key, made when it is not there."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]  # type: ignore[return-value]
+        value = make()
+        with self._lock:
+            self._values[key] = value
+            while len(self._values) > self._size:
+                self._values.popitem(last=False)
+        return value
 
 
 @dataclass(frozen=True)
@@ -28,29 +61,109 @@ class Services:
     ----------
     results : dict id -> Results, in the order of the command line
     problems : tuple of Problem
+    pool : ThreadPoolExecutor
+        For reading, scoring and encoding; models run in the backend only.
     """
 
-    def __init__(self, results: dict[str, Results], problems: tuple[Problem, ...] = ()) -> None:
+    def __init__(
+        self,
+        results: dict[str, Results],
+        problems: tuple[Problem, ...] = (),
+        *,
+        backend: Backend | None = None,
+    ) -> None:
         self.results = results
         self.problems = problems
-        self._datasets: dict[str, Any] = {}
+        self.pool = ThreadPoolExecutor(2, thread_name_prefix="xaieval-page")
+        self._backend = backend
+        self._catalogues: dict[str, Catalogue | None] = {}
         self._lock = threading.Lock()
+        self._samples, self._scenes = Kept(24), Kept(256)
+        self._drawn, self._rated, self._thumbs = Kept(512), Kept(2048), Kept(4096)
 
     @property
     def backend(self) -> Backend:
         """The process's one backend."""
-        return _backend()
+        return self._backend or shared_backend()
 
-    def dataset(self, study: str) -> Any:
-        """Return the dataset of a study, opened once; None when it has none (published runs)."""
+    def catalogue(self, study: str) -> Catalogue | None:
+        """Return the images of a study; None when it has none (published runs).
+
+        Raises
+        ------
+        XaievalError
+            When the study's images are not where it says.
+        """
         with self._lock:
-            if study not in self._datasets:
-                self._datasets[study] = self.results[study].dataset()
-            return self._datasets[study]
+            if study not in self._catalogues:
+                results = self.results[study]
+                dataset = results.dataset()
+                self._catalogues[study] = None if dataset is None else Catalogue(results, dataset)
+            return self._catalogues[study]
+
+    def sample(self, study: str, sample_id: str) -> Sample:
+        """Return a sample; the last few keep their pixels."""
+
+        def open_sample() -> Sample:
+            catalogue = self.catalogue(study)
+            if catalogue is None:
+                raise ConfigError("published results hold no images", where=study)
+            return catalogue.dataset[sample_id]
+
+        return self._samples.get((study, sample_id), open_sample)
+
+    def scene(self, study: str, sample_id: str, checkpoint: Path) -> Scene:
+        """Return a sample as a model sees it."""
+        preprocessing = self.backend.classifier(checkpoint).preprocessing
+        return self._scenes.get(
+            (study, sample_id, preprocessing),
+            lambda: make_scene(self.sample(study, sample_id), preprocessing),
+        )
+
+    def drawn(self, heatmap: Heatmap) -> Drawn:
+        """Return a heatmap ready for the browser; equal values are drawn once."""
+        return self._drawn.get(_content(heatmap), lambda: draw(heatmap))
+
+    def rate(
+        self, maps: dict[str, Heatmap], scene: Scene, metrics: Sequence[str]
+    ) -> dict[str, dict[str, Score]]:
+        """Score maps against a scene's mask; what was scored before is looked up."""
+        contents = {key: (_content(h), scene.key, tuple(metrics)) for key, h in maps.items()}
+        found: dict[str, dict[str, Score]] = {}
+
+        def fresh() -> dict[str, dict[str, Score]]:
+            if not found:
+                found.update(rate(maps, scene.mask, metrics))
+            return found
+
+        return {
+            key: self._rated.get(content, lambda key=key: fresh()[key])  # type: ignore[misc]
+            for key, content in contents.items()
+        }
+
+    def thumb(self, study: str, sample_id: str) -> str:
+        """Return an image's thumbnail as a data URI; '' when the image is damaged."""
+
+        def make() -> str:
+            catalogue = self.catalogue(study)
+            if catalogue is None:
+                return ""
+            try:
+                image = catalogue.dataset[sample_id].image
+            except XaievalError:
+                return ""
+            return data_uri(thumbnail(image), format="jpeg")
+
+        return self._thumbs.get((study, sample_id), make)
+
+
+def _content(heatmap: Heatmap) -> Hashable:
+    return (heatmap.values.shape, hash(heatmap.values.tobytes()), heatmap.flags)
 
 
 @lru_cache(maxsize=1)
-def _backend() -> Backend:
+def shared_backend() -> Backend:
+    """Return the backend of this process."""
     return Backend("auto")
 
 
@@ -77,6 +190,4 @@ def open_services(arguments: tuple[str, ...]) -> Services:
 
 
 def _open(argument: str) -> Results:
-    if Path(argument).exists():
-        return Results(Path(argument))
-    return Results.of_study(argument)
+    return Results(argument) if Path(argument).exists() else Results.of_study(argument)

@@ -29,8 +29,8 @@ COLOUR_MAPS = ("inferno", "cividis", "jet")
 """Perceptually uniform ones first; jet only reproduces older figures."""
 
 TOPK_COLOURS = {"hit": "#f5d90a", "miss": "#3f7fff", "false_alarm": "#e0402a"}
-"""At least 20 CIEDE2000 apart from each other and from white, also for protanopia, deuteranopia and
-tritanopia (Machado, Oliveira and Fernandes 2009, severity 1); tests/test_render.py checks it."""
+"""Far apart from each other and from white (CIE76 at least 25), also for protanopia, deuteranopia
+and tritanopia (Machado, Oliveira and Fernandes 2009, severity 1): tests/test_render.py."""
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow's "L"
 _QUALITY = {"jpeg": 90, "webp": 88}
@@ -46,7 +46,7 @@ def colour_table(name: str) -> npt.NDArray[np.uint8]:
         For a name that is not in ``COLOUR_MAPS``.
 
     >>> colour_table("inferno")[0].tolist()
-    [0, 0, 4]
+    [0, 0, 3]
     """
     if name not in COLOUR_MAPS:
         raise unknown("colour map", name, COLOUR_MAPS)

@@ -1,0 +1,359 @@
+// All cards of Explore in one component: one message per change, drawn in place, swapped in whole.
+// Opacity, colour map, view and scale never ask the server.
+
+const svg = "http://www.w3.org/2000/svg";
+
+function el(tag, className, parent, attributes = {}) {
+  const node = document.createElement(tag);
+  if (className) { node.className = className; }
+  for (const [name, value] of Object.entries(attributes)) { node.setAttribute(name, value); }
+  if (parent) { parent.append(node); }
+  return node;
+}
+
+function load(src) {
+  const image = new Image();
+  image.src = src;
+  return image.decode().then(() => image);
+}
+
+// A heatmap arrives as a grey PNG: its levels 0..255, decoded once, coloured as often as wanted.
+async function loadLevels(src) {
+  const image = await load(src);
+  const [width, height] = [image.naturalWidth, image.naturalHeight];
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d", {willReadFrequently: true});
+  context.drawImage(image, 0, 0);
+  const pixels = context.getImageData(0, 0, width, height).data;
+  const levels = new Uint8Array(width * height);
+  for (let i = 0; i < levels.length; i++) { levels[i] = pixels[4 * i]; }
+  return {levels, width, height};
+}
+
+function decodeTable(text) {
+  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+}
+
+function outline(parent) {
+  const node = document.createElementNS(svg, "svg");
+  node.setAttribute("class", "outline");
+  node.setAttribute("preserveAspectRatio", "none");
+  node.setAttribute("aria-hidden", "true");
+  for (const name of ["casing", "line"]) {
+    const path = document.createElementNS(svg, "path");
+    path.setAttribute("class", name);
+    node.append(path);
+  }
+  parent.append(node);
+  return node;
+}
+
+function setOutline(node, view) {
+  node.setAttribute("viewBox", `0 0 ${view.width} ${view.height}`);
+  for (const path of node.children) { path.setAttribute("d", view.outline || ""); }
+}
+
+function makeWell(card, kind) {
+  const well = el("div", `well ${kind}`, card);
+  const layers = el("div", "layers", well);
+  const well_parts = {well, layers, picture: el("img", "picture", layers, {alt: ""})};
+  if (kind === "heat") { well_parts.canvas = el("canvas", "layer", layers, {role: "img"}); }
+  if (kind === "topk") { well_parts.image = el("img", "layer", layers); }
+  well_parts.outline = outline(layers);
+  el("div", "cross", layers, {"aria-hidden": "true"});
+  return well_parts;
+}
+
+function makeCard(parent, source) {
+  const card = el("article", source ? "card source" : "card", parent);
+  const head = el("header", "", card);
+  const parts = {card, title: el("h3", "", head), badges: el("span", "badges", head)};
+  parts.heat = makeWell(card, source ? "plain" : "heat");
+  if (!source) {
+    parts.scale = el("div", "scale", card, {"aria-hidden": "true"});
+    parts.ramp = el("span", "ramp", parts.scale);
+    parts.readout = el("span", "readout", parts.scale);
+    parts.topk = makeWell(card, "topk");
+  }
+  parts.note = el("p", "note", card);
+  parts.table = el("table", "scores", card);
+  return parts;
+}
+
+function fillRows(table, rows, caption) {
+  table.replaceChildren();
+  if (!rows.length) { return; }
+  el("caption", "sr", table).textContent = caption;
+  const body = el("tbody", "", table);
+  for (const row of rows) {
+    const line = el("tr", row.ranks ? "ranks" : "", body);
+    const head = el("th", "", line, {scope: "row"});
+    head.textContent = row.label;
+    if (row.title) { head.title = row.title; }
+    if (row.share === undefined) {
+      const cell = el("td", "fact", line, {colspan: "2"});
+      cell.textContent = row.text;
+      cell.title = row.text;
+      continue;
+    }
+    const bar = el("td", "bar", line, {"aria-hidden": "true"});
+    const track = el("div", "track", bar);
+    if (row.share !== null) {
+      el("div", "fill", track).style.width = `${100 * Math.max(0, Math.min(1, row.share))}%`;
+    }
+    if (row.chance !== null) {
+      const tick = el("div", "tick", track);
+      tick.style.left = `${100 * row.chance}%`;
+      bar.title = `constant map: ${row.chance.toFixed(3)}`;
+    }
+    const cell = el("td", row.share === null ? "value none" : "value", line);
+    cell.textContent = row.text;
+    if (row.title) { cell.title = row.title; }
+  }
+}
+
+function fillBadges(node, badges) {
+  node.replaceChildren(...badges.map(({text, kind, title}) => {
+    const badge = el("span", `badge ${kind}`);
+    badge.textContent = text;
+    if (title) { badge.title = title; }
+    return badge;
+  }));
+}
+
+export function render({model, el: host}) {
+  const tables = Object.fromEntries(
+    Object.entries(model.tables).map(([name, text]) => [name, decodeTable(text)]));
+  const root = el("section", "explore", host, {"aria-label": "Heatmaps and scores"});
+  const band = el("header", "band", root);
+  const facts = el("div", "facts", band);
+  const verdict = el("div", "verdict", band, {role: "status", "aria-live": "polite"});
+  const legend = el("div", "legend", band, {"aria-label": "Legend"});
+  const work = el("div", "work", root);
+  const bar = el("div", "bar-track", work);
+  const fill = el("div", "bar-fill", bar);
+  const doing = el("span", "doing", work);
+  const cancel = el("button", "plain", work, {type: "button"});
+  cancel.textContent = "Cancel";
+  cancel.addEventListener("click", () => model.send_msg({type: "cancel"}));
+  const message = el("div", "message", root, {role: "alert"});
+  const grid = el("div", "cards", root);
+  const cards = new Map();
+  let source = null;
+  let current = null;       // the view on screen
+  let wanted = -1;          // version asked for last
+  let kept = new Map();     // decoded images and levels of the view on screen, by id
+
+  for (const [name, text] of [["hit", "hit"], ["miss", "miss"], ["false-alarm", "false alarm"],
+                              ["edge", "mask outline"]]) {
+    const item = el("span", "key", legend);
+    el("i", name, item);
+    item.append(text);
+  }
+
+  // ---- colouring: the browser's own part
+  function paintCard(parts, view) {
+    const {data, width, height} = {data: parts.levels.levels, ...parts.levels};
+    const table = tables[model.colormap] || Object.values(tables)[0];
+    const canvas = parts.heat.canvas;
+    if (canvas.width !== width || canvas.height !== height) {
+      canvas.width = width; canvas.height = height;
+    }
+    let [scale, shift] = [1, 0];
+    if (model.scale === "shared" && view.high > view.low) {
+      scale = (parts.high - parts.low) / (view.high - view.low);
+      shift = 255 * (parts.low - view.low) / (view.high - view.low);
+    }
+    const out = new ImageData(width, height);
+    const pixels = new Uint32Array(out.data.buffer);
+    const lookup = new Uint32Array(256);
+    const bytes = new Uint8Array(lookup.buffer);
+    for (let i = 0; i < 256; i++) {
+      const at = 3 * Math.max(0, Math.min(255, Math.round(i * scale + shift)));
+      bytes.set([table[at], table[at + 1], table[at + 2], 255], 4 * i);
+    }
+    for (let i = 0; i < data.length; i++) { pixels[i] = lookup[data[i]]; }
+    canvas.getContext("2d").putImageData(out, 0, 0);
+  }
+  function paintAll() {
+    if (!current) { return; }
+    for (const parts of cards.values()) { if (parts.levels) { paintCard(parts, current); } }
+    const table = tables[model.colormap] || Object.values(tables)[0];
+    const stops = [];
+    for (let i = 0; i <= 255; i += 15) {
+      stops.push(`rgb(${table[3 * i]} ${table[3 * i + 1]} ${table[3 * i + 2]})`);
+    }
+    root.style.setProperty("--ramp", `linear-gradient(90deg, ${stops.join(",")})`);
+  }
+  function display() {
+    root.style.setProperty("--opacity", model.opacity);
+    root.dataset.view = model.mode;
+  }
+
+  // ---- one message: decode everything first, then swap it in within one frame
+  async function show() {
+    const view = model.view;
+    if (!view || view.version === undefined) { return; }
+    wanted = view.version;
+    const next = new Map();
+    let missing = false;
+    const fetch = async (item, loader) => {
+      if (!item) { return; }
+      if (kept.has(item.id)) { next.set(item.id, kept.get(item.id)); return; }
+      if (!item.src) { missing = true; return; }
+      next.set(item.id, await loader(item.src));
+    };
+    try {
+      await Promise.all([
+        fetch(view.picture, load),
+        ...(view.cards || []).flatMap((card) => [fetch(card.heat, loadLevels), fetch(card.topk, load)]),
+      ]);
+    } catch (error) {
+      console.warn("an image could not be decoded", error);
+      return;
+    }
+    if (view.version !== wanted) { return; }
+    if (missing) { model.send_msg({type: "resend"}); return; }
+    kept = next;
+    current = view;
+    draw(view);
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      root.dataset.painted = String(view.version);
+      root.dataset.status = view.status;
+      root.dataset.sample = view.sample || "";
+      root.dataset.k = view.k ?? "";
+    }));
+  }
+
+  function draw(view) {
+    root.setAttribute("aria-busy", String(view.status === "loading"));
+    root.style.setProperty("--aspect", `${view.width || 1} / ${view.height || 1}`);
+    root.classList.toggle("pixels", (view.width || 999) < 160);
+    root.classList.toggle("no-mask", !view.outline);
+    facts.replaceChildren();
+    for (const fact of view.facts || []) {
+      const item = el("div", `fact ${fact.kind || ""}`, facts);
+      el("span", "name", item).textContent = fact.name;
+      el("strong", "", item).textContent = fact.value;
+      if (fact.mark) { el("span", "mark", item).textContent = fact.mark; }
+      if (fact.note) { el("span", "aside", item).textContent = fact.note; }
+    }
+    verdict.replaceChildren();
+    if (view.verdict) {
+      el("strong", "", verdict).textContent = view.verdict.title;
+      el("span", "", verdict).textContent = view.verdict.text;
+    }
+    work.hidden = view.status !== "loading";
+    if (view.progress) {
+      fill.style.width = `${100 * view.progress.done / Math.max(1, view.progress.total)}%`;
+      doing.textContent = view.progress.text;
+    }
+    message.hidden = !view.message;
+    message.replaceChildren();
+    if (view.message) {
+      el("h2", "", message).textContent = view.message.title;
+      for (const text of view.message.lines) { el("p", "", message).textContent = text; }
+      for (const {id, label} of view.message.actions || []) {
+        const button = el("button", "plain", message, {type: "button"});
+        button.textContent = label;
+        button.addEventListener("click", () => model.send_msg({type: id}));
+      }
+    }
+    drawSource(view);
+    const keys = new Set((view.cards || []).map((card) => card.key));
+    for (const [key, parts] of cards) {
+      if (!keys.has(key)) { parts.card.remove(); cards.delete(key); }
+    }
+    for (const card of view.cards || []) { drawCard(view, card); }
+    legend.hidden = !(view.cards || []).length;
+    paintAll();
+  }
+
+  function drawSource(view) {
+    if (!view.picture) {
+      if (source) { source.card.remove(); source = null; }
+      return;
+    }
+    if (!source) { source = makeCard(grid, true); grid.prepend(source.card); }
+    source.title.textContent = "Image";
+    source.heat.picture.src = kept.get(view.picture.id).src;
+    source.heat.picture.alt = view.picture.alt;
+    setOutline(source.heat.outline, view);
+    source.note.textContent = view.source_note || "";
+    fillRows(source.table, view.source_rows || [], "About the image");
+  }
+
+  function drawCard(view, card) {
+    let parts = cards.get(card.key);
+    if (!parts) { parts = makeCard(grid, false); cards.set(card.key, parts); }
+    grid.append(parts.card);  // keeps the order of the view
+    parts.card.dataset.method = card.key;
+    parts.card.dataset.state = card.state;
+    parts.card.className = `card ${card.state} ${card.winner ? "winner" : ""} ${card.baseline ? "baseline" : ""}`;
+    parts.title.textContent = card.label;
+    parts.title.title = card.title || card.label;
+    fillBadges(parts.badges, card.badges || []);
+    parts.note.textContent = card.note || "";
+    fillRows(parts.table, card.rows || [], `Scores of ${card.label}`);
+    parts.levels = card.heat ? kept.get(card.heat.id) : null;
+    [parts.low, parts.high] = [card.low, card.high];
+    for (const well of [parts.heat, parts.topk]) {
+      well.picture.src = view.picture ? kept.get(view.picture.id).src : "";
+      setOutline(well.outline, view);
+    }
+    parts.heat.canvas.setAttribute("aria-label", card.heat_alt || "");
+    if (card.topk) {
+      parts.topk.image.src = kept.get(card.topk.id).src;
+      parts.topk.image.alt = card.topk_alt || "";
+    }
+    parts.topk.image.hidden = !card.topk;
+    parts.heat.canvas.hidden = !card.heat;
+    parts.readout.textContent = "";
+  }
+
+  // ---- a linked cross and loupe over all images
+  function point(event) {
+    const well = event.target.closest(".well");
+    if (!well || !current) { return null; }
+    const box = well.querySelector(".layers").getBoundingClientRect();
+    const x = (event.clientX - box.left) / box.width;
+    const y = (event.clientY - box.top) / box.height;
+    return x >= 0 && x < 1 && y >= 0 && y < 1 ? {x, y} : null;
+  }
+  grid.addEventListener("pointermove", (event) => {
+    const at = point(event);
+    grid.classList.toggle("pointing", Boolean(at));
+    if (!at) { return; }
+    grid.style.setProperty("--cx", `${100 * at.x}%`);
+    grid.style.setProperty("--cy", `${100 * at.y}%`);
+    for (const parts of cards.values()) {
+      if (!parts.levels) { continue; }
+      const {levels, width, height} = parts.levels;
+      const [column, row] = [Math.floor(at.x * width), Math.floor(at.y * height)];
+      const level = levels[row * width + column] / 255;
+      parts.readout.textContent =
+        `(${row}, ${column}) ${(parts.low + level * (parts.high - parts.low)).toPrecision(3)}`;
+    }
+  });
+  grid.addEventListener("pointerleave", () => {
+    grid.classList.remove("pointing");
+    for (const parts of cards.values()) { parts.readout.textContent = ""; }
+  });
+  grid.addEventListener("click", (event) => {
+    const at = point(event);
+    if (!at) { return; }
+    const zoomed = grid.classList.toggle("zoomed");
+    if (zoomed) {
+      grid.style.setProperty("--ox", `${100 * at.x}%`);
+      grid.style.setProperty("--oy", `${100 * at.y}%`);
+    }
+  });
+
+  model.on("view", show);
+  model.on("colormap", paintAll);
+  model.on("scale", paintAll);
+  model.on("opacity", display);
+  model.on("mode", display);
+  display();
+  show();
+}

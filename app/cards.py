@@ -1,0 +1,99 @@
+"""The two components of Explore that are drawn in the browser: the cards and the strip."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import param
+from panel.custom import JSComponent
+
+from xaieval.render import COLOUR_MAPS, colour_table
+
+from .theme import TOKENS
+
+_HERE = Path(__file__).parent
+
+
+def _tables() -> dict[str, str]:
+    return {n: base64.b64encode(colour_table(n).tobytes()).decode() for n in COLOUR_MAPS}
+
+
+class Cards(JSComponent):
+    """Image card, method cards, verdict, progress and messages, from one message per change.
+
+    ``show`` sends a view; images the browser already has are named, not sent again. What the
+    person does inside (cancel, retry, …) arrives at ``on_action``.
+    """
+
+    view = param.Dict(default={})
+    tables = param.Dict(default={})
+    opacity = param.Number(default=0.6, bounds=(0, 1))
+    colormap = param.String(default="inferno")
+    mode = param.String(default="both")
+    scale = param.String(default="each")
+
+    _esm = _HERE / "cards.js"
+    _stylesheets = [TOKENS, (_HERE / "cards.css").read_text(encoding="utf-8")]  # noqa: RUF012
+
+    def __init__(self, on_action: Callable[[str], None], **params: Any) -> None:
+        super().__init__(tables=_tables(), sizing_mode="stretch_width", **params)
+        self._on_action = on_action
+        self._version = 0
+        self._full: dict[str, Any] = {}
+        self._sent: frozenset[str] = frozenset()
+
+    def show(self, view: dict[str, Any]) -> None:
+        """Send a view (see ``cards.js`` for its keys)."""
+        self._full = view
+        self._send()
+
+    def _send(self) -> None:
+        self._version += 1
+        ids = set()
+
+        def lean(item: dict[str, Any] | None) -> dict[str, Any] | None:
+            if item is None:
+                return None
+            ids.add(item["id"])
+            if item["id"] not in self._sent:
+                return item
+            return {key: value for key, value in item.items() if key != "src"}
+
+        view = {**self._full, "version": self._version}
+        view["picture"] = lean(view.get("picture"))
+        view["cards"] = [
+            {**card, "heat": lean(card.get("heat")), "topk": lean(card.get("topk"))}
+            for card in view.get("cards", ())
+        ]
+        self._sent = frozenset(ids)
+        self.view = view
+
+    def _handle_msg(self, message: dict[str, Any]) -> None:
+        if message.get("type") == "resend":
+            self._sent = frozenset()
+            self._send()
+        else:
+            self._on_action(str(message.get("type")))
+
+
+class Strip(JSComponent):
+    """Thumbnails with previous, next and arrow keys; ``on_choose`` hears the chosen url id."""
+
+    items = param.List(default=[], item_type=dict, doc="{id, title} in order")
+    thumbs = param.Dict(default={}, doc="url id -> image, the latest few; the browser keeps them")
+    selected = param.String(default="")
+
+    _esm = _HERE / "strip.js"
+    _stylesheets = [TOKENS, (_HERE / "strip.css").read_text(encoding="utf-8")]  # noqa: RUF012
+
+    def __init__(self, on_choose: Callable[[str], None], **params: Any) -> None:
+        super().__init__(sizing_mode="stretch_width", **params)
+        self._on_choose = on_choose
+
+    def _handle_msg(self, message: dict[str, Any]) -> None:
+        if message.get("type") == "choose":
+            self.selected = str(message.get("id"))
+            self._on_choose(self.selected)

@@ -1,0 +1,239 @@
+"""What a card shows: drawn heatmap, Top-K overlay, scores, rank; and the sentence on top."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xaieval.metrics import Rules, parse_metric, score, topk_weights
+from xaieval.render import data_uri, levels, topk_layer
+from xaieval.types import Heatmap, Mask, Score
+
+TIE = 1e-9
+"""Two scores tie when they differ by at most this much, as in the win rates."""
+SHOWN = ("topk_overlap", "mass_accuracy", "pointing_game", "iou", "auroc")
+SHARE_BOUND = frozenset({"topk_overlap", "precision", "mass_accuracy", "pointing_game"})
+"""Metrics on which a constant map scores its region's area share; on auroc it scores 0.5."""
+REASON_TEXT = {
+    "empty-mask": "the mask is empty",
+    "full-mask": "the mask covers the whole image",
+    "zero-map": "the map is zero everywhere",
+    "flat-map": "the map has one value everywhere",
+    "absent-part": "the part is not in this image",
+    "not-defined-for-model": "not defined for this model",
+    "no-ground-truth": "there is no ground truth",
+}
+FLAG_TEXT = {
+    "zero": ("zero", "The map is zero everywhere: there is nothing to see."),
+    "flat": ("flat", "The map has one value everywhere: there is nothing to see."),
+    "non-finite-replaced": ("repaired", "NaN or infinity was replaced by 0."),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The part of a card that does not depend on K: the heatmap's levels as a grey PNG."""
+
+    heatmap: Heatmap
+    src: str
+    low: float
+    high: float
+
+
+def draw(heatmap: Heatmap) -> Drawn:
+    """Encode a heatmap for the browser, which colours it."""
+    values = heatmap.values
+    return Drawn(heatmap, data_uri(levels(values)), float(values.min()), float(values.max()))
+
+
+def shown_metrics(metric: str, k: int | None) -> tuple[str, ...]:
+    """Return the metric keys of a card, the ranking one first.
+
+    With a K of one's own, Top-K overlap becomes the precision at that K.
+    """
+    keys = tuple(dict.fromkeys((metric, *SHOWN)))[:5]
+    return keys if k is None else tuple(at_k(key, k) for key in keys)
+
+
+def at_k(metric: str, k: int | None) -> str:
+    """Return the metric that is meant when a K is chosen."""
+    return f"precision@K={k}" if metric == "topk_overlap" and k is not None else metric
+
+
+def rate(
+    heatmaps: Mapping[str, Heatmap], mask: Mask | None, metrics: Sequence[str]
+) -> dict[str, dict[str, Score]]:
+    """Score maps of one image: method key -> metric key -> Score."""
+    if not heatmaps:
+        return {}
+    if mask is None:
+        nothing = Score(math.nan, "no-ground-truth")
+        return {key: dict.fromkeys(metrics, nothing) for key in heatmaps}
+    stack = np.stack([heatmap.values for heatmap in heatmaps.values()])
+    masks = np.broadcast_to(mask, stack.shape)
+    found = score(stack, masks, metrics=list(metrics), rules=Rules())
+    return {
+        key: {
+            metric: Score(float(found[metric][row]), found.reasons[metric][row])
+            for metric in metrics
+        }
+        for row, key in enumerate(heatmaps)
+    }
+
+
+@dataclass(frozen=True)
+class Place:
+    """A method's place among those that compete: 1 is best; ``tied`` with another one."""
+
+    rank: int
+    tied: bool
+
+
+def rank(values: Mapping[str, float], *, higher_is_better: bool = True) -> dict[str, Place]:
+    """Rank scores; NaN has no place; scores within ``TIE`` of the next better one share its place.
+
+    >>> rank({"a": 0.2, "b": 0.5, "c": 0.2, "d": float("nan")})
+    {'b': Place(rank=1, tied=False), 'a': Place(rank=2, tied=True), 'c': Place(rank=2, tied=True)}
+    """
+    sign = -1 if higher_is_better else 1
+    order = sorted(
+        (k for k, v in values.items() if not math.isnan(v)), key=lambda k: sign * values[k]
+    )
+    ranks: dict[str, int] = {}
+    for position, key in enumerate(order):
+        before = order[position - 1] if position else None
+        same = before is not None and abs(values[before] - values[key]) <= TIE
+        ranks[key] = ranks[before] if same and before is not None else position + 1
+    held = list(ranks.values())
+    return {key: Place(place, held.count(place) > 1) for key, place in ranks.items()}
+
+
+def verdict(
+    scores: Mapping[str, Score], labels: Mapping[str, str], *, metric: str
+) -> dict[str, str] | None:
+    """Return the sentence about who wins, and the ranking, in plain text.
+
+    ``scores`` holds the competing methods only.
+    """
+    if not scores:
+        return None
+    spec = parse_metric(metric).spec
+    name = metric_label(metric)
+    values = {key: found.value for key, found in scores.items()}
+    places = rank(values, higher_is_better=spec.higher_is_better)
+    if not places:
+        reasons = dict.fromkeys(
+            REASON_TEXT[found.reason] for found in scores.values() if found.reason
+        )
+        return {"title": "No winner", "text": f"{name} is undefined: {'; '.join(reasons)}"}
+    best = [key for key, place in places.items() if place.rank == 1]
+    ranking = f"{name}: "
+    for position, (key, place) in enumerate(places.items()):
+        joint = " = " if position and place == list(places.values())[position - 1] else " > "
+        ranking += (joint if position else "") + f"{labels[key]} {values[key]:.3f}"
+    left_out = [labels[key] for key in scores if key not in places]
+    if left_out:
+        ranking += f" · undefined: {', '.join(left_out)}"
+    if len(scores) == 1:
+        return {"title": f"{labels[best[0]]}", "text": ranking}
+    if len(best) == 1:
+        return {"title": f"★ {labels[best[0]]} wins", "text": ranking}
+    names = ", ".join(labels[key] for key in best[:-1]) + f" and {labels[best[-1]]}"
+    return {"title": f"{names} tie", "text": ranking}
+
+
+def metric_label(metric: str) -> str:
+    """Return how a metric is called on the page."""
+    call = parse_metric(metric)
+    return str(call.label)
+
+
+def card(
+    *,
+    key: str,
+    label: str,
+    title: str,
+    baseline: bool,
+    drawn: Drawn,
+    identity: str,
+    scores: Mapping[str, Score],
+    place: Place | None,
+    competes: bool,
+    mask: Mask | None,
+    mask_note: str,
+    k: int,
+    share: float,
+) -> dict[str, Any]:
+    """Return a filled card as the browser takes it; ``identity`` names the map's content."""
+    flags = drawn.heatmap.flags
+    weights = topk_weights(drawn.heatmap.values, k)
+    badges = [
+        {"text": FLAG_TEXT[flag][0], "kind": "flag", "title": FLAG_TEXT[flag][1]}
+        for flag in sorted(flags & FLAG_TEXT.keys())
+    ]
+    winner = place is not None and place.rank == 1
+    if place is not None:
+        text = f"{'=' if place.tied else ''}{ordinal(place.rank)}"
+        badges.append({"text": f"★ {text}" if winner else text, "kind": "first" if winner else ""})
+    elif baseline:
+        badges.append({"text": "baseline", "kind": "", "title": "A reference line: never wins."})
+    elif not competes:
+        badges.append({"text": "not ranked", "kind": "", "title": "Not among those that compete."})
+    rows = [] if mask is None else [score_row(m, s, share) for m, s in scores.items()]
+    if rows:
+        rows[0]["ranks"] = True
+    hits = "" if mask is None else f", {float(weights[mask].sum()):.0f} of them in the mask"
+    return {
+        "key": key,
+        "label": label,
+        "title": title,
+        "state": "ready",
+        "baseline": baseline,
+        "winner": winner,
+        "badges": badges,
+        "heat": {"id": f"heat-{identity}", "src": drawn.src},
+        "low": drawn.low,
+        "high": drawn.high,
+        "heat_alt": f"Heatmap of {label} over the image",
+        "topk": {"id": f"top-{identity}-{k}", "src": data_uri(topk_layer(weights, mask))},
+        "topk_alt": f"The {k} strongest pixels of {label}{hits}",
+        "rows": rows,
+        "note": mask_note if mask is None else "",
+    }
+
+
+def score_row(metric: str, found: Score, share: float) -> dict[str, Any]:
+    """Return one line of a card's table: text, bar length 0..1, and where a constant map lies."""
+    spec = parse_metric(metric).spec
+    low, high = spec.bounds
+    undefined = math.isnan(found.value)
+    length = None
+    if not undefined and math.isfinite(low) and math.isfinite(high):
+        length = (found.value - low) / (high - low)
+    chance = share if spec.id in SHARE_BOUND else 0.5 if spec.id == "auroc" else None
+    title = spec.summary
+    if found.reason is not None:
+        title = f"Undefined: {REASON_TEXT[found.reason]}. {title}"
+    return {
+        "metric": metric,
+        "label": metric_label(metric),
+        "title": title,
+        "text": "–" if undefined else f"{found.value:.3f}",
+        "share": length,
+        "chance": chance,
+        "ranks": False,
+    }
+
+
+def ordinal(number: int) -> str:
+    """Return 1st, 2nd, 3rd, …
+
+    >>> [ordinal(n) for n in (1, 2, 3, 4, 11, 22)]
+    ['1st', '2nd', '3rd', '4th', '11th', '22nd']
+    """
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10)
+    return f"{number}{ending or 'th'}"
