@@ -1,0 +1,27 @@
+"""Win rates, their spread over seeds, intervals and box figures: pure functions of tables."""
+
+from xaieval.stats.populations import MASK_CAUSES, Population, population
+from xaieval.stats.spread import (
+    FEW_IMAGES,
+    BoxStatistics,
+    balanced_accuracy,
+    box_statistics,
+    over_seeds,
+    wilson,
+)
+from xaieval.stats.wins import OVERALL, win_rates, win_shares
+
+__all__ = [
+    "FEW_IMAGES",
+    "MASK_CAUSES",
+    "OVERALL",
+    "BoxStatistics",
+    "Population",
+    "balanced_accuracy",
+    "box_statistics",
+    "over_seeds",
+    "population",
+    "wilson",
+    "win_rates",
+    "win_shares",
+]
