@@ -1,22 +1,46 @@
 """Networks, the wrapper around any network, checkpoints and training."""
 
+from xaieval.models.checkpoints import (
+    Card,
+    HistoryRow,
+    load_checkpoint,
+    read_card,
+    save_checkpoint,
+)
 from xaieval.models.classifier import Classifier, as_classifier
 from xaieval.models.multitask import ModelConfig, MultitaskNet, build, calibrate_batchnorm
-from xaieval.models.plain import PlainClassifier
+from xaieval.models.options import TrainOptions
+from xaieval.models.plain import PlainClassifier, classifier_from_encoder
 from xaieval.models.prepared import PreparedModel
 from xaieval.models.preprocessing import Preprocessing
 from xaieval.models.specs import MODELS, ModelSpec
+from xaieval.models.training import is_trained, resume_path, run_digest, train
+from xaieval.models.weights import load_encoder_weights, load_weights, recalibrate_batchnorm
 
 __all__ = [
     "MODELS",
+    "Card",
     "Classifier",
+    "HistoryRow",
     "ModelConfig",
     "ModelSpec",
     "MultitaskNet",
     "PlainClassifier",
     "PreparedModel",
     "Preprocessing",
+    "TrainOptions",
     "as_classifier",
     "build",
     "calibrate_batchnorm",
+    "classifier_from_encoder",
+    "is_trained",
+    "load_checkpoint",
+    "load_encoder_weights",
+    "load_weights",
+    "read_card",
+    "recalibrate_batchnorm",
+    "resume_path",
+    "run_digest",
+    "save_checkpoint",
+    "train",
 ]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from torch import Tensor, nn
 
 from xaieval.models.blocks import Encoder, GlobalMean, initialise
+from xaieval.models.classifier import Classifier
 from xaieval.models.padding import PaddingMode
+from xaieval.models.preprocessing import Preprocessing
 from xaieval.models.specs import MODELS
+from xaieval.models.weights import load_into, load_weights
 
 
 class PlainClassifier(nn.Module):
@@ -31,3 +37,28 @@ class PlainClassifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.pool(self.features(x)))
         return logits
+
+
+def classifier_from_encoder(
+    arch: str,
+    *,
+    n_classes: int = 1000,
+    weights: Path | str | None = None,
+    padding: PaddingMode = "torch",
+    preprocessing: Preprocessing | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Classifier:
+    """Return a plain classifier, with pretrained weights (encoder and classifier) if given.
+
+    The file must have torchvision's names. Preprocessing is the architecture's default unless
+    given; weights that come from TensorFlow need ``padding="same_tf"`` and mean and std 0.5.
+    """
+    net = PlainClassifier(arch, n_classes, padding=padding)
+    if weights is not None:
+        load_into(net, load_weights(Path(weights)), where=Path(weights), what=f"a plain {arch}")
+    return Classifier(
+        net.eval(),
+        preprocessing=preprocessing or MODELS[arch].preprocessing,
+        class_names=class_names,
+        name=arch,
+    )
