@@ -106,7 +106,8 @@ class Scores(Mapping[str, Values]):
                     "metric_key": key,
                     "rule_digest": self.rules.digest,
                     "value": values.reshape(-1),
-                    "reason": self.reasons[key].reshape(-1),
+                    # object, not pandas' str: there None would become NaN
+                    "reason": pd.Series(self.reasons[key].reshape(-1), dtype=object),
                 }
             )
             for key, values in self._values.items()

@@ -1,0 +1,107 @@
+"""The table of degenerate inputs, cell by cell: never 0 or −1, always NaN with its reason."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from xaieval import Rules, score
+from xaieval.errors import MetricError
+
+A = 3 / 16
+NAN = math.nan
+PART = np.zeros((4, 4), bool)
+PART[1, 1:] = True
+MASKS = {"part": PART, "empty": np.zeros((4, 4), bool), "full": np.ones((4, 4), bool)}
+MAPS = {
+    "flat": np.full((4, 4), 0.7, np.float32),
+    "zero": np.zeros((4, 4), np.float32),
+    "ordinary": np.arange(16, dtype=np.float32).reshape(4, 4),
+}
+RANK = ("topk_overlap", "precision@K=5", "pointing_game")
+BINARISED = ("iou", "gt_coverage", "saliency_coverage")
+THRESHOLDS = ("", "[mean+1std]", "[percentile=50]", "[otsu]")
+
+# metric, map, mask -> value, reason
+TABLE: list[tuple[str, str, str, float, str | None]] = []
+for name in ("flat", "zero"):
+    TABLE += [(key, name, "part", A, None) for key in RANK]
+    TABLE += [("topk_iou", name, "part", A / (2 - A), None)]
+    TABLE += [("auroc", name, "part", 0.5, None)]
+    TABLE += [
+        (key + how, name, mask, NAN, f"{name}-map")
+        for key in BINARISED
+        for how in THRESHOLDS
+        for mask in ("part", "full")
+    ]
+    TABLE += [("hits", name, "part", 3 * A, None), ("recall@K=5", name, "part", 5 / 16, None)]
+TABLE += [
+    ("mass_accuracy", "flat", "part", A, None),
+    ("mass_accuracy", "zero", "part", NAN, "zero-map"),
+    ("mass_accuracy", "zero", "full", NAN, "zero-map"),
+]
+for name in MAPS:
+    TABLE += [
+        (key, name, "empty", NAN, "empty-mask")
+        for key in (*RANK, *BINARISED, "topk_iou", "mass_accuracy", "auroc", "hits", "recall@K=5")
+    ]
+    TABLE += [(key, name, "full", 1, None) for key in (*RANK, "topk_iou")]
+    TABLE += [("auroc", name, "full", NAN, "full-mask")]
+    TABLE += [("area_share", name, mask, MASKS[mask].mean(), None) for mask in MASKS]
+TABLE += [("mass_accuracy", name, "full", 1, None) for name in ("flat", "ordinary")]
+# S = {R >= 7.5}: half of the map
+TABLE += [("iou", "ordinary", "full", 0.5, None), ("gt_coverage", "ordinary", "full", 0.5, None)]
+TABLE += [("saliency_coverage", "ordinary", "full", 1, None)]
+
+
+@pytest.mark.parametrize(("key", "heatmap", "mask", "value", "reason"), TABLE)
+def test_table(key: str, heatmap: str, mask: str, value: float, reason: str | None) -> None:
+    found = score(MAPS[heatmap][None], MASKS[mask][None], metrics=[key])
+    assert found[key][0] == pytest.approx(value, nan_ok=True, rel=1e-12)
+    assert found.reasons[key][0] == reason
+
+
+def test_an_empty_region_beside_others_is_an_absent_part() -> None:
+    heatmaps = np.stack([MAPS["ordinary"]] * 2)
+    masks = np.stack([np.stack([PART, MASKS["empty"]]), np.stack([MASKS["empty"]] * 2)])
+    found = score(heatmaps, masks, metrics=["iou", "area_share"])
+    assert found.reasons["iou"].tolist() == [[None, "absent-part"], ["empty-mask", "empty-mask"]]
+    assert found["area_share"].tolist() == [[A, 0], [0, 0]]
+
+
+def test_an_empty_mask_can_be_an_error() -> None:
+    rules = Rules(empty_masks="error")
+    with pytest.raises(MetricError, match="image 0, region 0: empty mask"):
+        score(MAPS["ordinary"][None], MASKS["empty"][None], metrics="iou", rules=rules)
+    assert score(MAPS["flat"][None], PART[None], metrics="auroc", rules=rules)["auroc"][0] == 0.5
+
+
+def test_a_threshold_above_the_maximum_leaves_no_pixel() -> None:
+    heatmap = np.ones((1, 4, 4), np.float32)
+    heatmap[0, 0] = 0  # three quarters at 1: mean + std = 0.75 + 0.43
+    keys = [f"{key}[mean+1std]" for key in BINARISED]
+    found = score(heatmap, PART[None], metrics=keys)
+    assert [found[key][0] for key in keys] == pytest.approx([0, 0, NAN], nan_ok=True)
+    assert found.reasons[keys[2]][0] == "flat-map"
+
+
+def test_half_the_pixels_at_the_maximum_stand_out_whatever_the_rounding() -> None:
+    for high in (0.1, 1 / 3, 0.7, 1e-20, 12345.678):
+        heatmap = np.zeros((1, 4, 4), np.float32)
+        heatmap[0, :2] = high  # mean + std is the maximum itself
+        found = score(heatmap, PART[None], metrics="saliency_coverage[mean+1std]")
+        assert found["saliency_coverage[mean+1std]"][0] == 3 / 8
+
+
+@pytest.mark.parametrize("value", [1e-45, 1e-38, 3e38])
+def test_extreme_magnitudes(value: float) -> None:
+    heatmap = np.zeros((1, 4, 4), np.float32)
+    heatmap[0, 1] = value
+    keys = ["topk_overlap", "mass_accuracy", "iou", "auroc", "iou[mean+1std]", "iou[otsu]"]
+    found = score(heatmap, PART[None], metrics=keys)
+    r = 3 * 3 / 4 / 3
+    assert [found[key][0] for key in keys] == pytest.approx(
+        [r, 3 / 4, 3 / 4, 1 - 0.5 / 13, 3 / 4, 3 / 4]
+    )
