@@ -1,0 +1,372 @@
+"""Batch: who wins, over seeds, by split and class; training curves; files to take away."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from dataclasses import dataclass
+
+import pandas as pd
+import panel as pn
+import panel_material_ui as pmui
+import param
+from bokeh.layouts import column as bokeh_column
+from bokeh.layouts import row as bokeh_row
+
+from xaieval.boxes import Boxes
+from xaieval.curves import QUANTITIES
+from xaieval.errors import XaievalError
+from xaieval.export import View, method_labels, view_boxes
+from xaieval.figures import curve_figure, win_rate_figure
+from xaieval.palette import Mode
+from xaieval.stats import OVERALL
+from xaieval.study import Results
+
+from ..services import Services
+from ..state import ANY, AppState
+from . import _batch_html as html
+from ._batch_export import Downloads
+from ._batch_run import RunPanel
+
+log = logging.getLogger("xaieval.app")
+
+MOST_CLASSES = 8
+"""More columns than this are not readable side by side; the class filter shows the others."""
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """Everything one view shows, computed away from the page."""
+
+    view: View
+    data: Boxes
+    labels: dict[str, str]
+    accuracy: pd.DataFrame
+    history: pd.DataFrame
+    hidden: int
+
+
+def compute(results: Results, view: View) -> Content:
+    """Return what a view shows; runs in a worker thread."""
+    hidden = 0
+    if not view.classes and len(results.classes) >= MOST_CLASSES:
+        hidden = len(results.classes) - (MOST_CLASSES - 1)
+        shown = (OVERALL, *results.classes[: MOST_CLASSES - 1])
+        known = set(results.win_rates(view.metric)["class"])
+        view = View(
+            view.exhibit,
+            view.metric,
+            view.tie_rule,
+            view.population,
+            view.splits,
+            tuple(name for name in shown if name in known),
+        )
+    return Content(
+        view,
+        view_boxes(results, view),
+        method_labels(results),
+        results.accuracy(),
+        results.history(),
+        hidden,
+    )
+
+
+class BatchPage(pn.viewable.Viewer):
+    """The page. Study, split, class and metric come from the state; ties and images are its own."""
+
+    id = "batch"
+    title = "Batch"
+
+    tie_rule = param.Selector(default="split", objects={"share the win": "split", "first": "first"})
+    population = param.Selector(
+        default="correct", objects={"correctly classified": "correct", "all": "all"}
+    )
+
+    def __init__(self, state: AppState, services: Services) -> None:
+        super().__init__()
+        self.state, self.services = state, services
+        self._mode: Mode = "dark" if pn.config.theme == "dark" else "light"
+        self._content: Content | None = None
+        self._asked = 0
+        self._build()
+        self._offer_choices()
+        state.param.watch(self._study_changed, "study")
+        state.param.watch(self._ask, ["split", "class_name", "metric"])
+        self.param.watch(self._ask, ["tie_rule", "population"])
+        self._split.param.watch(self._recolour, "dark_theme")  # set by the browser
+        pn.state.onload(self._refresh)
+
+    # ------------------------------------------------------------ parts
+
+    @property
+    def results(self) -> Results:
+        """The opened results that the state names, or the first ones."""
+        opened = self.services.results
+        return opened.get(self.state.study) or next(iter(opened.values()))
+
+    def _build(self) -> None:
+        small = {"size": "small", "margin": 0}
+        self._study = pmui.Select(label="Study", width=260, **small)
+        self._metric = pmui.Select(label="Who wins is decided by", width=220, **small)
+        self._split = pmui.Select(label="Split", width=130, **small)
+        self._class = pmui.Select(label="Class", width=150, **small)
+        self._ties = pmui.Select.from_param(
+            self.param.tie_rule, label="Equal scores", width=150, **small
+        )
+        self._images = pmui.Select.from_param(
+            self.param.population, label="Images", width=180, **small
+        )
+        self._study.param.watch(lambda e: self.state.param.update(study=e.new or ""), "value")
+        self._metric.param.watch(lambda e: e.new and self.state.param.update(metric=e.new), "value")
+        self._split.param.watch(lambda e: self.state.param.update(split=e.new or ANY), "value")
+        self._class.param.watch(lambda e: self.state.param.update(class_name=e.new or ANY), "value")
+        self._head = self._html()
+        self._legend = self._html()
+        self._boxes = pn.pane.Bokeh(sizing_mode="stretch_width", margin=0)
+        self._table = self._html()
+        self._curve_legend = self._html()
+        self._curves = pn.Column(sizing_mode="stretch_width", margin=0)
+        self._accuracy = self._html()
+        self._downloads = {
+            name: Downloads(self._current_view, lambda: self.results, exhibit=name)
+            for name in ("win-rates", "curves", "accuracy")
+        }
+        self._run = RunPanel(self.services, lambda: self.results, self._reopened)
+        self._filled = pmui.Column(
+            self._head,
+            self._section(
+                "Win rate over seeds",
+                self._downloads["win-rates"].figure,
+                self._legend,
+                self._boxes,
+            ),
+            self._section("Mean and spread", self._downloads["win-rates"].table, self._table),
+            self._section(
+                "Training", self._downloads["curves"].figure, self._curve_legend, self._curves
+            ),
+            self._section("Accuracy", self._downloads["accuracy"].table, self._accuracy),
+            self._run,
+            sizing_mode="stretch_width",
+            margin=0,
+            sx={"gap": "20px"},
+        )
+        self._body = pmui.Column(self._loading(), sizing_mode="stretch_width", margin=0)
+        self._root = pmui.Column(
+            pn.FlexBox(
+                self._study,
+                self._metric,
+                self._ties,
+                self._images,
+                self._split,
+                self._class,
+                gap="12px 12px",
+                sizing_mode="stretch_width",
+                margin=(16, 0, 12, 0),
+            ),
+            self._body,
+            sizing_mode="stretch_width",
+            margin=(0, 24, 32, 24),
+        )
+
+    @staticmethod
+    def _html() -> pn.pane.HTML:
+        return pn.pane.HTML("", sizing_mode="stretch_width", margin=0, stylesheets=[html.STYLE])
+
+    def _section(
+        self, title: str, tools: pn.viewable.Viewable, *parts: pn.viewable.Viewable
+    ) -> pmui.Column:
+        name = pn.pane.HTML(f"<h2>{title}</h2>", margin=0, stylesheets=[html.STYLE])
+        return pmui.Column(
+            pmui.Row(
+                name, pn.layout.HSpacer(), tools, sizing_mode="stretch_width", margin=(0, 0, 4, 0)
+            ),
+            *parts,
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+
+    def _loading(self) -> pmui.Column:
+        bars = [
+            pmui.Skeleton(height=h, sizing_mode="stretch_width", margin=(0, 0, 16, 0))
+            for h in (72, 250, 250)
+        ]
+        text = pn.pane.HTML(
+            '<p class="quiet" role="status">Aggregating the scores …</p>',
+            stylesheets=[html.STYLE],
+            margin=0,
+        )
+        return pmui.Column(text, *bars, sizing_mode="stretch_width", margin=0)
+
+    def _message(
+        self, title: str, text: str, *actions: pn.viewable.Viewable, name: str
+    ) -> pmui.Column:
+        body = html.message(title, text, name=name)
+        pane = pn.pane.HTML(body, stylesheets=[html.STYLE], margin=0)
+        row = pmui.Row(*actions, margin=(12, 0, 0, 0), sx={"gap": "8px"})
+        return pmui.Column(pane, row, margin=(48, 0), max_width=760)
+
+    # ------------------------------------------------------------ choices
+
+    def _offer_choices(self) -> None:
+        """Fill the widgets from the opened study; keep what the state asks for where it exists."""
+        results = self.results
+        opened = {r.study.title: key for key, r in self.services.results.items()}
+        if len(opened) < len(self.services.results):
+            opened = {f"{r.study.title} ({key})": key for key, r in self.services.results.items()}
+        key = next(k for k, r in self.services.results.items() if r is results)
+        self._study.param.update(options=opened, value=key, visible=len(opened) > 1)
+        metrics = html.metric_options(results.metric_keys)
+        metric = self._chosen_metric()
+        self._metric.param.update(options=metrics, value=metric, disabled=len(metrics) < 2)
+        splits = {"all": ANY} | {name: name for name in results.splits}
+        self._split.param.update(options=splits, value=self._known(self.state.split, splits))
+        classes = {"all": ANY} | {name: name for name in results.classes}
+        self._class.param.update(options=classes, value=self._known(self.state.class_name, classes))
+        published = results.kind == "published"
+        self._ties.param.update(
+            disabled=published,
+            description="Published runs keep their rule: the first method of a tie wins."
+            if published
+            else None,
+        )
+        self._images.disabled = published
+        if published:
+            self.param.update(tie_rule="first", population="correct")
+        self._run.offer()
+
+    @staticmethod
+    def _known(value: str, options: dict[str, str]) -> str:
+        return value if value in options.values() else ANY
+
+    def _chosen_metric(self) -> str:
+        keys = self.results.metric_keys
+        return self.state.metric if self.state.metric in keys else keys[0]
+
+    def _current_view(self) -> View:
+        """Return the view that the widgets ask for."""
+        results, state = self.results, self.state
+        splits = (state.split,) if state.split in results.splits else ()
+        classes: tuple[str, ...] = ()
+        if state.class_name in results.classes:
+            classes = (OVERALL, state.class_name)
+        return View(
+            "win-rates", self._chosen_metric(), self.tie_rule, self.population, splits, classes
+        )
+
+    def _study_changed(self, *_: param.parameterized.Event) -> None:
+        self._offer_choices()
+        self._ask()
+
+    def _reopened(self) -> None:
+        """Show results that have grown."""
+        self._offer_choices()
+        self._ask()
+
+    # ------------------------------------------------------------ work
+
+    def _ask(self, *_: param.parameterized.Event) -> None:
+        for widget, value in (
+            (self._split, self.state.split),
+            (self._class, self.state.class_name),
+            (self._metric, self._chosen_metric()),
+        ):
+            options = widget.options
+            widget.value = self._known(value, options) if widget is not self._metric else value
+        pn.state.execute(self._refresh)
+
+    async def _refresh(self) -> None:
+        """Compute the view in a worker thread; a newer request makes an older one's answer void."""
+        self._asked += 1
+        asked, view, results = self._asked, self._current_view(), self.results
+        if self._content is None:
+            self._body[:] = [self._loading()]
+        try:
+            work = functools.partial(compute, results, view)
+            content = await asyncio.get_running_loop().run_in_executor(None, work)
+        except (XaievalError, OSError) as error:
+            if asked == self._asked:
+                self._show_error(str(error))
+            return
+        except Exception as error:
+            log.exception("batch page failed")
+            if asked == self._asked:
+                self._show_error(f"{type(error).__name__}: {error}")
+            return
+        if asked == self._asked:
+            self.show(content)
+
+    def _show_error(self, text: str) -> None:
+        again = pmui.Button(label="Try again", size="small", variant="outlined")
+        again.on_click(lambda _: pn.state.execute(self._refresh))
+        whole = pmui.Button(label="Clear the filters", size="small", variant="text")
+        whole.on_click(lambda _: self._clear())
+        self._content = None
+        self._body[:] = [
+            self._message("These results cannot be shown", text, again, whole, name="error")
+        ]
+
+    def _clear(self) -> None:
+        self.state.param.update(split=ANY, class_name=ANY, metric=self.results.metric_keys[0])
+        pn.state.execute(self._refresh)
+
+    def show(self, content: Content) -> None:
+        """Put a computed view on the page."""
+        if content.data.boxes["mean"].notna().sum() == 0:
+            clear = pmui.Button(label="Clear the filters", size="small", variant="outlined")
+            clear.on_click(lambda _: self._clear())
+            self._content = None
+            self._body[:] = [
+                self._message(
+                    "No image takes part in this comparison",
+                    "A win rate needs images with a mask, classified correctly (or choose all "
+                    "images), scored by every competing method.",
+                    clear,
+                    name="empty",
+                )
+            ]
+            return
+        self._content = content
+        self._draw()
+        if list(self._body) != [self._filled]:
+            self._body[:] = [self._filled]
+
+    def _draw(self) -> None:
+        content, results, mode = self._content, self.results, self._mode
+        if content is None:
+            return
+        data, labels, origin = content.data, content.labels, results.kind
+        shown = {"labels": labels, "mode": mode, "origin": origin}
+        self._head.object = html.headline(data, content.accuracy, note=results.note, **shown)
+        self._legend.object = html.box_legend(data, **shown) + html.hidden_note(content.hidden)
+        drawn = win_rate_figure(data, labels=labels, mode=mode, origin=origin)
+        self._boxes.object = bokeh_column(
+            *drawn.rows, sizing_mode="stretch_width", spacing=8, name="win-rates"
+        )
+        self._table.object = html.win_table(data, **shown)
+        splits = content.view.splits or ("train", "test")
+        self._curve_legend.object = html.curve_legend(splits, mode=mode)
+        figures = [
+            curve_figure(
+                content.history, quantity, splits=splits, mode=mode, log=quantity.startswith("loss")
+            )
+            for quantity in QUANTITIES
+        ]
+        drawn_curves = [figure for figure in figures if figure is not None]
+        self._curves[:] = [
+            pn.pane.Bokeh(
+                bokeh_row(*drawn_curves, sizing_mode="stretch_width", spacing=16),
+                sizing_mode="stretch_width",
+                margin=0,
+            )
+            if drawn_curves
+            else pn.pane.HTML(html.no_history(), stylesheets=[html.STYLE], margin=0)
+        ]
+        self._accuracy.object = html.accuracy_html(content.accuracy, mode=mode)
+
+    def _recolour(self, event: param.parameterized.Event) -> None:
+        self._mode = "dark" if event.new else "light"
+        self._draw()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._root
