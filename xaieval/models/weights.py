@@ -176,7 +176,8 @@ def recalibrate_batchnorm(encoder: nn.Module, batches: Iterable[Tensor]) -> None
 
     def watch(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         assert isinstance(norm, nn.BatchNorm2d)
-        x = inputs[0].double()
+        x = inputs[0].cpu() if inputs[0].device.type == "mps" else inputs[0]  # no float64 there
+        x = x.double()
         sums[norm] += torch.stack([x.sum((0, 2, 3)), (x * x).sum((0, 2, 3))]).cpu()
         counts[norm] += x.numel() // x.shape[1]
 
