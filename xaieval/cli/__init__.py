@@ -1,1 +1,48 @@
+"""The command line. Commands import what they need when they run, so that each starts at once."""
 
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from xaieval import __version__
+from xaieval.cli.cache import cache
+from xaieval.cli.data import data
+from xaieval.cli.explain import explain
+from xaieval.cli.listing import list_tables
+from xaieval.cli.serve import demo, serve
+from xaieval.cli.studies import reproduce, run, summary, train
+from xaieval.errors import Cancelled, XaievalError
+
+__all__ = ["main"]
+
+
+class Commands(click.Group):
+    """The group of all commands: bad input becomes one line and exit code 2, Ctrl-C code 130."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except XaievalError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(2)
+        except (Cancelled, KeyboardInterrupt):
+            click.echo("stopped", err=True)
+            ctx.exit(130)
+        except BrokenPipeError:
+            # The reader of our output has gone (``xaieval summary … | head``).
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="xaieval")
+def main() -> None:
+    """Explain image classifiers with heatmaps, score them against pixel masks, compare methods."""
+
+
+for _command in (demo, serve, data, train, run, summary, reproduce, explain, list_tables, cache):
+    main.add_command(_command)

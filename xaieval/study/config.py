@@ -78,9 +78,9 @@ class ModelSettings:
     """``[model]``: the network and how pictures become its input.
 
     ``encoder_weights`` is a safetensors file to start from; ``$NAME`` stands for an environment
-    variable. ``resize`` is the short side in px before the centre crop (absent: pictures are
-    stretched to ``input_size``); ``mean`` and ``std`` are in units of 0 to 1. What is absent comes
-    from the architecture's own defaults.
+    variable. ``resize`` is the short side in px before the centre crop; with an ``input_size``
+    and no ``resize``, pictures are stretched to the input. ``mean`` and ``std`` are in units of 0
+    to 1. Without ``input_size`` all of this comes from the architecture's defaults.
     """
 
     arch: str
@@ -106,16 +106,19 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """``[train]``: the seeds and how each is trained."""
+    """``[train]``: the seeds, and how each is trained (``xaieval.models.TrainOptions``)."""
 
     seeds: tuple[int, ...] = tuple(range(42, 52))
     epochs: int = 30
     batch: int = 32
     lr: float = 1e-3
     beta: float = 1.0
-    augment: bool = True
+    augment: str = "flips"
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
     freeze_batchnorm: bool = False
     recalibrate: bool = False
+    freeze_encoder_blocks: int = 0
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
@@ -135,14 +138,16 @@ class TrainSettings:
 class ExplainSettings:
     """``[explain]``: the methods, who competes for wins, and which class is explained.
 
-    ``compete`` empty: every method of the study that is no baseline.
+    ``compete`` empty: every method of the study that is no baseline. ``seed`` is that of
+    stochastic methods; it has nothing to do with the training seeds.
     """
 
     methods: tuple[Item, ...] = ("gradcam", "saliency", "integrated_gradients")
     compete: tuple[str, ...] = ()
     target: str | int = "predicted"
-    upsampling: Literal["paper", "aligned"] = "paper"
+    upsampling: str = "paper"
     exact: bool = False
+    seed: int = 0
 
     def __post_init__(self) -> None:
         _items(self.methods, "methods")
@@ -178,7 +183,7 @@ class RunSettings:
     device: str = "auto"
     strict: bool = False
     splits: tuple[Literal["train", "test"], ...] = ("train", "test")
-    chunk: int = 64
+    chunk: int = 32
 
     def __post_init__(self) -> None:
         _positive(self.chunk, "chunk")
@@ -233,6 +238,7 @@ class Study:
             "target": explain.target,
             "upsampling": explain.upsampling,
             "exact": explain.exact,
+            "seed": explain.seed,
         }
 
     def digest(self, stage: Literal["train", "explain"]) -> str:

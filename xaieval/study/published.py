@@ -60,7 +60,7 @@ def import_published(source: str | Path, out: str | Path) -> Results:
         "win_rates": _with_nan(
             pd.DataFrame(win_rates, columns=["seed", "split", "class", "method_id", "win_rate"]),
             ("wins", "n", "left_out"),
-        ),
+        ).assign(left_out_by=""),
         "accuracy": _with_nan(
             pd.DataFrame(accuracy, columns=["seed", "split", "balanced_accuracy"]),
             ("accuracy", "n"),

@@ -345,10 +345,21 @@ class Results:
         region = region or self.regions[0]
         if region not in self.regions:
             raise unknown("region of these results", region, self.regions)
+        from xaieval.metrics import parse_metric
         from xaieval.stats import win_rates
 
-        return win_rates(
+        scores, better = (
             self.scores(metric_key=metric, region=region),
+            parse_metric(metric).spec.higher_is_better,
+        )
+        if better is None:
+            raise ResultsError(
+                f"{metric} is no quality of a heatmap, so nobody can win by it", where=self.path
+            )
+        if not better:
+            scores["value"] = -scores["value"]
+        return win_rates(
+            scores,
             methods=methods,
             tie_rule=tie_rule,
             nan=nan,

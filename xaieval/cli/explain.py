@@ -1,0 +1,198 @@
+"""explain: heatmaps, Top-K overlays, raw maps and scores of one image."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from xaieval.cli.options import FILE, FOLDER, Names
+from xaieval.errors import MetricError, unknown
+
+if TYPE_CHECKING:
+    from xaieval.backend import Answer
+    from xaieval.metrics import Scores
+    from xaieval.types import Mask
+
+METRICS = "topk_overlap,topk_iou,mass_accuracy,pointing_game,iou,auroc,area_share"
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """One image explained: what the model said, its maps, and its mask in input space if any."""
+
+    answer: Answer
+    mask: Mask | None
+
+
+@click.command()
+@click.argument("image", type=FILE)
+@click.option("--checkpoint", type=FILE, required=True, help="A .safetensors file with its card.")
+@click.option("--mask", type=FILE, help="Where the evidence is: a picture of the image's size.")
+@click.option("--methods", type=Names(), default="gradcam,saliency,integrated_gradients")
+@click.option("--metrics", type=Names(), default=METRICS, help="Scores, where there is a mask.")
+@click.option("--target", default="predicted", show_default=True, help="A class name or number.")
+@click.option(
+    "--k", type=click.IntRange(1), help="Pixels of the Top-K overlay. [default: mask size]"
+)
+@click.option("--device", default="auto", show_default=True)
+@click.option("--exact", is_flag=True, help="No folding of batch norms, no fast memory format.")
+@click.option("--out", type=FOLDER, required=True, help="Folder to write.")
+def explain(
+    image: Path,
+    checkpoint: Path,
+    mask: Path | None,
+    methods: tuple[str, ...],
+    metrics: tuple[str, ...],
+    target: str,
+    k: int | None,
+    device: str,
+    exact: bool,
+    out: Path,
+) -> None:
+    """Explain one IMAGE with a trained model.
+
+    Writes the picture, an overlay and a Top-K overlay per method (PNG), the raw maps (maps.npz)
+    and predictions and scores (scores.json).
+    """
+    from xaieval.backend import Backend, Request
+    from xaieval.methods import resolve_methods
+    from xaieval.metrics import resolve_metrics, score
+
+    calls = tuple(resolve_methods(list(methods)))
+    wanted = resolve_metrics(list(metrics))
+    sample = _sample(image, mask)
+    backend = Backend(device)
+    try:
+        classifier = backend.classifier(checkpoint)
+        request = Request(
+            checkpoint=checkpoint,
+            sample=sample,
+            methods=calls,
+            target=_target(target, classifier.class_names),
+            exact=exact,
+        )
+        answer = backend.explain(request)
+    finally:
+        backend.close()
+    explained = Explained(
+        answer, None if mask is None else answer.geometry.mask(sample.regions["mask"])
+    )
+    scores: dict[str, Scores] = {}
+    if explained.mask is not None:
+        for key, heatmap in answer.maps.items():
+            scores[key] = score(heatmap.values[None], explained.mask[None], metrics=list(wanted))
+    _write(explained, scores, out, k=k)
+    _write_json(explained, scores, out, image=image, mask=mask, checkpoint=checkpoint)
+    name = answer.class_names[answer.predicted]
+    share = answer.probabilities[answer.predicted]
+    click.echo(f"predicted {name} ({share:.3f}); {len(answer.maps)} heatmaps in {out}")
+
+
+def _sample(image: Path, mask: Path | None) -> Any:
+    from xaieval.datasets.pixels import read_image, read_mask
+    from xaieval.types import Sample
+
+    return Sample(
+        id=image.stem,
+        label=0,
+        read_image=lambda: read_image(image),
+        read_regions=lambda: {} if mask is None else {"mask": read_mask(mask)},
+    )
+
+
+def _target(text: str, class_names: tuple[str, ...]) -> Any:
+    """Return "predicted" or the index of the class that a name or a number means."""
+    if text == "predicted":
+        return text
+    if text in class_names:
+        return class_names.index(text)
+    if text.isdigit() and int(text) < len(class_names):
+        return int(text)
+    raise unknown("class", text, ["predicted", *class_names], where="--target")
+
+
+def file_name(key: str) -> str:
+    """Return a method key as a plain file name.
+
+    >>> file_name("integrated_gradients[n_steps=50]")
+    'integrated_gradients_n_steps=50'
+    """
+    return re.sub(r"[^\w.=-]+", "_", key).strip("_")
+
+
+def _write(explained: Explained, scores: Mapping[str, Scores], out: Path, *, k: int | None) -> None:
+    import io
+
+    import numpy as np
+
+    from xaieval.files import write_bytes
+    from xaieval.metrics import topk_weights
+    from xaieval.render import encode, overlay, topk_overlay
+
+    answer, mask = explained.answer, explained.mask
+    size = k or (int(mask.sum()) if mask is not None else 0)
+    limit = answer.picture.shape[0] * answer.picture.shape[1]
+    if size > limit:
+        raise MetricError("K is larger than the picture", expected=f"at most {limit}", got=size)
+    write_bytes(out / "picture.png", encode(answer.picture))
+    for key, heatmap in answer.maps.items():
+        drawn = overlay(answer.picture, heatmap.values, mask=mask)
+        write_bytes(out / f"{file_name(key)}-overlay.png", encode(drawn))
+        if size:
+            weights = topk_weights(heatmap.values, size)
+            drawn = topk_overlay(answer.picture, weights, mask)
+            write_bytes(out / f"{file_name(key)}-topk.png", encode(drawn))
+    stream = io.BytesIO()
+    maps: dict[str, Any] = {key: it.values for key, it in answer.maps.items()}
+    np.savez_compressed(stream, **maps)
+    write_bytes(out / "maps.npz", stream.getvalue())
+
+
+def _write_json(
+    explained: Explained,
+    scores: Mapping[str, Scores],
+    out: Path,
+    *,
+    image: Path,
+    mask: Path | None,
+    checkpoint: Path,
+) -> None:
+    import math
+
+    from xaieval import __version__
+    from xaieval.files import write_json
+
+    answer = explained.answer
+    found = {
+        key: {
+            "flags": sorted(heatmap.flags),
+            "scores": {
+                metric: {
+                    "value": None if math.isnan(values[0]) else float(values[0]),
+                    "reason": scores[key].reasons[metric][0],
+                }
+                for metric, values in scores.get(key, {}).items()
+            },
+        }
+        for key, heatmap in answer.maps.items()
+    }
+    content = {
+        "image": str(image),
+        "mask": None if mask is None else str(mask),
+        "checkpoint": str(checkpoint),
+        "predicted": answer.class_names[answer.predicted],
+        "target": answer.class_names[answer.target],
+        "probabilities": dict(
+            zip(answer.class_names, map(float, answer.probabilities), strict=True)
+        ),
+        "input_size": list(answer.picture.shape[:2]),
+        "mask_size_px": None if explained.mask is None else int(explained.mask.sum()),
+        "methods": found,
+        "version": __version__,
+    }
+    write_json(out / "scores.json", content)

@@ -1,0 +1,60 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class Seeds(click.ParamType):  # type: ignore[type-arg]
+    """Whole numbers and ranges: ``42,44-46``."""
+
+    name = "seeds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        seeds: list[int] = []
+        for part in str(value).replace(" ", ",").split(","):
+            match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+            if not match:
+                self.fail(f"{part!r} is no seed; write 42,43 or 42-51", param, ctx)
+            first, last = int(match[1]), int(match[2] or match[1])
+            if last < first:
+                self.fail(f"{part!r} runs backwards", param, ctx)
+            seeds += range(first, last + 1)
+        return tuple(dict.fromkeys(seeds))
+
+
+class Names(click.ParamType):  # type: ignore[type-arg]
+    """Names joined by commas: ``gradcam,saliency``; commas inside brackets belong to a name."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        names = [part.strip() for part in re.split(r",(?![^\[]*\])", str(value))]
+        if not all(names):
+            self.fail("an empty name", param, ctx)
+        return tuple(names)
+
+
+def study_options(command: Any) -> Any:
+    """Add STUDY, --data, --out, --seeds, --device and --strict to a command."""
+    for add in (
+        click.option("--strict", is_flag=True, help="Stop at the first faulty image."),
+        click.option("--device", help="auto, cpu, cuda, cuda:1, mps. [default: the study's]"),
+        click.option("--seeds", type=Seeds(), help="Some of the study's seeds: 42,43 or 42-46."),
+        click.option("--out", type=FOLDER, help="Results folder. [default: results/STUDY]"),
+        click.option("--data", type=FOLDER, help="Folder of the images."),
+        click.argument("study"),
+    ):
+        command = add(command)
+    return command

@@ -1,0 +1,132 @@
+"""A summary as text: table, JSON, CSV, LaTeX."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pandas as pd
+
+from xaieval.cli.text import text_table
+from xaieval.study.summarise import Row, Summary
+
+
+def _about(summary: Summary) -> str:
+    images = {"correct": "correctly classified images", "all": "all images"}[summary.population]
+    return (
+        f"wins by {summary.metric}; {images} with a mask; "
+        f"ties: {'shared' if summary.tie_rule == 'split' else 'to the first method'}; "
+        "mean ± std (ddof 0) over seeds"
+    )
+
+
+def _plus_minus(mean: float | None, std: float | None) -> str:
+    return "–" if mean is None else f"{mean:.4f} ± {std or 0:.4f}"
+
+
+def _causes(row: Row) -> str:
+    if row["left_out"] is None:
+        return "not published"
+    causes = ", ".join(f"{cause} {number}" for cause, number in row["left_out_by"].items())
+    return f"{row['left_out']}" + (f" ({causes})" if causes else "")
+
+
+def _cells(summary: Summary) -> tuple[list[str], list[list[str]]]:
+    head = ["split", "class", "method", "win rate", "95 %", "score", "area", "n", "left out"]
+    cells = []
+    for row in summary.rows:
+        low = "–" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
+        area = "–" if row["area_share"] is None else f"{row['area_share']:.4f}"
+        count = "–" if row["n"] is None else str(row["n"])
+        win = _plus_minus(row["win_rate"], row["std"]) if row["competes"] else "reference"
+        score = _plus_minus(row["score"], row["score_std"])
+        names = [row["split"], row["class"], row["method_id"]]
+        cells.append([*names, win, low, score, area, count, _causes(row)])
+    return head, cells
+
+
+def _accuracy_cells(summary: Summary) -> tuple[list[str], list[list[str]]]:
+    head = ["split", "balanced accuracy", "accuracy", "seeds", "n"]
+    return head, [
+        [
+            row["split"],
+            _plus_minus(row["balanced_accuracy"], row["balanced_accuracy_std"]),
+            _plus_minus(row["accuracy"], row["accuracy_std"]),
+            str(row["n_seeds"]),
+            "–" if row["n"] is None else str(row["n"]),
+        ]
+        for row in summary.accuracy
+    ]
+
+
+def _as_table(summary: Summary) -> str:
+    parts = [summary.title, _about(summary), "", text_table(*_cells(summary)), ""]
+    parts += [text_table(*_accuracy_cells(summary))]
+    if summary.note:
+        parts += ["", f"Note: {summary.note}."]
+    if summary.problems:
+        shown = [f"  {text}" for text in summary.problems[:10]]
+        rest = len(summary.problems) - len(shown)
+        parts += ["", f"{len(summary.problems)} faulty images were left out:", *shown]
+        parts += [f"  and {rest} more (manifest.json)"] if rest else []
+    return "\n".join(parts) + "\n"
+
+
+def _as_json(summary: Summary) -> str:
+    content = {
+        "title": summary.title,
+        "note": summary.note,
+        "metric": summary.metric,
+        "population": summary.population,
+        "tie_rule": summary.tie_rule,
+        "win_rates": summary.rows,
+        "accuracy": summary.accuracy,
+        "problems": summary.problems,
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _as_csv(summary: Summary) -> str:
+    """Return the win-rate rows; every row carries the note, so that none travels without it."""
+    flat = [
+        {**row, "left_out_by": _causes(row) if row["left_out_by"] else "", "metric": summary.metric}
+        | {"note": summary.note}
+        for row in summary.rows
+    ]
+    return pd.DataFrame(flat).to_csv(index=False, lineterminator="\n")
+
+
+def _as_latex(summary: Summary) -> str:
+    from xaieval.latex import escape
+
+    blocks = []
+    caption = f"{summary.title}: {_about(summary)}"
+    for head, cells in (_cells(summary), _accuracy_cells(summary)):
+        lines = [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{escape(caption)}}}",
+            rf"\begin{{tabular}}{{{'l' * len(head)}}}",
+            r"\toprule",
+            " & ".join(map(escape, head)) + r" \\",
+            r"\midrule",
+            *(" & ".join(map(escape, row)) + r" \\" for row in cells),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+FORMATS: dict[str, Callable[[Summary], str]] = {
+    "table": _as_table,
+    "json": _as_json,
+    "csv": _as_csv,
+    "latex": _as_latex,
+}
+
+
+def render(summary: Summary, kind: str) -> str:
+    """Return a summary as text of one of ``FORMATS``."""
+    return FORMATS[kind](summary)
