@@ -147,8 +147,12 @@ def win_rates(
             )
     columns = [*by, "class", "method_id", "win_rate", "wins", "n", "left_out", "left_out_by"]
     table = pd.DataFrame(rows, columns=columns)
-    order = table[[*by]].apply(lambda column: pd.factorize(column, sort=column.name == "seed")[0])
-    order["last"] = table["class"] == OVERALL
+    # seeds ascending, splits and classes as they came, "overall" last
+    places = {
+        name: pd.factorize(table[name], sort=name == "seed", use_na_sentinel=False)[0]
+        for name in by
+    }
+    order = pd.DataFrame({**places, "last": table["class"] == OVERALL})
     return table.loc[order.sort_values([*by, "last"], kind="stable").index].reset_index(drop=True)
 
 
