@@ -8,9 +8,9 @@ from html import escape
 
 import pandas as pd
 
-from xaieval.boxes import Boxes, count_text
 from xaieval.export import accuracy_table
-from xaieval.palette import INKS, Mode, Origin, method_colours, method_marks
+from xaieval.figures.boxes import Boxes, count_text
+from xaieval.figures.palette import INKS, Mode, Origin, method_colours, method_marks
 from xaieval.stats import FEW_IMAGES, OVERALL
 
 from ..theme import TOKENS

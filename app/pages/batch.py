@@ -5,71 +5,25 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from dataclasses import dataclass
 
-import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 import param
-from bokeh.layouts import column as bokeh_column
-from bokeh.layouts import row as bokeh_row
 
-from xaieval.boxes import Boxes
-from xaieval.curves import QUANTITIES
 from xaieval.errors import XaievalError
-from xaieval.export import View, method_labels, view_boxes
-from xaieval.figures import curve_figure, win_rate_figure
-from xaieval.palette import Mode
+from xaieval.export import View
+from xaieval.figures.palette import Mode
 from xaieval.stats import OVERALL
 from xaieval.study import Results
 
 from ..services import Services
 from ..state import ANY, AppState
 from . import _batch_html as html
+from ._batch_content import Content, compute
 from ._batch_export import Downloads
 from ._batch_run import RunPanel
 
 log = logging.getLogger("xaieval.app")
-
-MOST_CLASSES = 8
-"""More columns than this are not readable side by side; the class filter shows the others."""
-
-
-@dataclass(frozen=True, eq=False)
-class Content:
-    """Everything one view shows, computed away from the page."""
-
-    view: View
-    data: Boxes
-    labels: dict[str, str]
-    accuracy: pd.DataFrame
-    history: pd.DataFrame
-    hidden: int
-
-
-def compute(results: Results, view: View) -> Content:
-    """Return what a view shows; runs in a worker thread."""
-    hidden = 0
-    if not view.classes and len(results.classes) >= MOST_CLASSES:
-        hidden = len(results.classes) - (MOST_CLASSES - 1)
-        shown = (OVERALL, *results.classes[: MOST_CLASSES - 1])
-        known = set(results.win_rates(view.metric)["class"])
-        view = View(
-            view.exhibit,
-            view.metric,
-            view.tie_rule,
-            view.population,
-            view.splits,
-            tuple(name for name in shown if name in known),
-        )
-    return Content(
-        view,
-        view_boxes(results, view),
-        method_labels(results),
-        results.accuracy(),
-        results.history(),
-        hidden,
-    )
 
 
 class BatchPage(pn.viewable.Viewer):
@@ -126,7 +80,9 @@ class BatchPage(pn.viewable.Viewer):
         self._boxes = pn.pane.Bokeh(sizing_mode="stretch_width", margin=0)
         self._table = self._html()
         self._curve_legend = self._html()
-        self._curves = pn.Column(sizing_mode="stretch_width", margin=0)
+        self._curves = pn.pane.Bokeh(sizing_mode="stretch_width", margin=0)
+        self._no_curves = self._html()
+        self._no_curves.param.update(object=html.no_history(), visible=False)
         self._accuracy = self._html()
         self._downloads = {
             name: Downloads(self._current_view, lambda: self.results, exhibit=name)
@@ -143,7 +99,11 @@ class BatchPage(pn.viewable.Viewer):
             ),
             self._section("Mean and spread", self._downloads["win-rates"].table, self._table),
             self._section(
-                "Training", self._downloads["curves"].figure, self._curve_legend, self._curves
+                "Training",
+                self._downloads["curves"].figure,
+                self._curve_legend,
+                self._curves,
+                self._no_curves,
             ),
             self._section("Accuracy", self._downloads["accuracy"].table, self._accuracy),
             self._run,
@@ -282,8 +242,9 @@ class BatchPage(pn.viewable.Viewer):
         if self._content is None:
             self._body[:] = [self._loading()]
         try:
-            work = functools.partial(compute, results, view)
-            content = await asyncio.get_running_loop().run_in_executor(None, work)
+            work = functools.partial(compute, results, view, self._mode, last=self._content)
+            loop = asyncio.get_running_loop()
+            content = await loop.run_in_executor(self.services.pool, work)
         except (XaievalError, OSError) as error:
             if asked == self._asked:
                 self._show_error(str(error))
@@ -312,7 +273,7 @@ class BatchPage(pn.viewable.Viewer):
 
     def show(self, content: Content) -> None:
         """Put a computed view on the page."""
-        if content.data.boxes["mean"].notna().sum() == 0:
+        if content.empty:
             clear = pmui.Button(label="Clear the filters", size="small", variant="outlined")
             clear.on_click(lambda _: self._clear())
             self._content = None
@@ -326,47 +287,26 @@ class BatchPage(pn.viewable.Viewer):
                 )
             ]
             return
-        self._content = content
-        self._draw()
+        last, self._content = self._content, content
+        data, results, mode = content.data, content.results, content.mode
+        shown = {"labels": content.labels, "mode": mode, "origin": results.kind}
+        splits = content.view.splits or ("train", "test")
+        self._head.object = html.headline(data, content.accuracy, note=results.note, **shown)
+        self._legend.object = html.box_legend(data, **shown) + html.hidden_note(content.hidden)
+        self._boxes.object = content.boxes
+        self._table.object = html.win_table(data, **shown)
+        self._curve_legend.object = html.curve_legend(splits, mode=mode)
+        if last is None or content.curves is not last.curves:
+            self._curves.object = content.curves
+        self._curves.visible = content.curves is not None
+        self._no_curves.visible = content.curves is None
+        self._accuracy.object = html.accuracy_html(content.accuracy, mode=mode)
         if list(self._body) != [self._filled]:
             self._body[:] = [self._filled]
 
-    def _draw(self) -> None:
-        content, results, mode = self._content, self.results, self._mode
-        if content is None:
-            return
-        data, labels, origin = content.data, content.labels, results.kind
-        shown = {"labels": labels, "mode": mode, "origin": origin}
-        self._head.object = html.headline(data, content.accuracy, note=results.note, **shown)
-        self._legend.object = html.box_legend(data, **shown) + html.hidden_note(content.hidden)
-        drawn = win_rate_figure(data, labels=labels, mode=mode, origin=origin)
-        self._boxes.object = bokeh_column(
-            *drawn.rows, sizing_mode="stretch_width", spacing=8, name="win-rates"
-        )
-        self._table.object = html.win_table(data, **shown)
-        splits = content.view.splits or ("train", "test")
-        self._curve_legend.object = html.curve_legend(splits, mode=mode)
-        figures = [
-            curve_figure(
-                content.history, quantity, splits=splits, mode=mode, log=quantity.startswith("loss")
-            )
-            for quantity in QUANTITIES
-        ]
-        drawn_curves = [figure for figure in figures if figure is not None]
-        self._curves[:] = [
-            pn.pane.Bokeh(
-                bokeh_row(*drawn_curves, sizing_mode="stretch_width", spacing=16),
-                sizing_mode="stretch_width",
-                margin=0,
-            )
-            if drawn_curves
-            else pn.pane.HTML(html.no_history(), stylesheets=[html.STYLE], margin=0)
-        ]
-        self._accuracy.object = html.accuracy_html(content.accuracy, mode=mode)
-
     def _recolour(self, event: param.parameterized.Event) -> None:
         self._mode = "dark" if event.new else "light"
-        self._draw()
+        pn.state.execute(self._refresh)
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._root

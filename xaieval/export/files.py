@@ -12,145 +12,31 @@ import io
 import json
 import platform
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import click
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
 import xaieval
-from xaieval.boxes import Boxes, boxes
-from xaieval.curves import QUANTITIES, curve_table
 from xaieval.digest import digest
-from xaieval.errors import ResultsError, XaievalError, unknown
+from xaieval.errors import ResultsError, unknown
+from xaieval.export.exhibits import (
+    EXHIBITS,
+    View,
+    exhibit_table,
+    method_labels,
+    view_boxes,
+)
+from xaieval.export.latex import latex_table
+from xaieval.figures.printed import print_curves, print_win_rates
 from xaieval.files import write_bytes, write_json
-from xaieval.latex import latex_table
-from xaieval.printed import print_curves, print_win_rates
 from xaieval.study import Results
 
-TieRule = Literal["split", "first"]
-Population = Literal["correct", "all"]
-Exhibit = Literal["win-rates", "accuracy", "curves"]
-EXHIBITS: dict[str, str] = {
-    "win-rates": "win rates over seeds",
-    "accuracy": "accuracy over seeds",
-    "curves": "training curves over seeds",
-}
 FIGURE_FORMATS = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
 TABLE_FORMATS = {"csv": "text/csv", "tex": "text/x-tex", "json": "application/json"}
-
-
-@dataclass(frozen=True)
-class View:
-    """What is exported: the exhibit and how its numbers are made.
-
-    Attributes
-    ----------
-    exhibit : {"win-rates", "accuracy", "curves"}
-    metric : str
-        The score that decides who wins.
-    tie_rule : {"split", "first"}
-        Equal scores share the win, or the first method takes it.
-    population : {"correct", "all"}
-        Correctly classified images only, or all with a mask.
-    splits, classes : tuple of str
-        What to keep; empty keeps all.
-    """
-
-    exhibit: Exhibit = "win-rates"
-    metric: str = "topk_overlap"
-    tie_rule: TieRule = "split"
-    population: Population = "correct"
-    splits: tuple[str, ...] = ()
-    classes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.exhibit not in EXHIBITS:
-            raise unknown("exhibit", self.exhibit, EXHIBITS)
-
-
-def method_labels(results: Results) -> dict[str, str]:
-    """Return the name of each method key as people read it; options stay visible."""
-    from xaieval.methods import METHODS
-
-    labels = {}
-    for key in results.method_ids:
-        name, bracket, options = key.partition("[")
-        label = METHODS[name].label if name in METHODS else name
-        labels[key] = f"{label} [{options}" if bracket else label
-    return labels
-
-
-def view_boxes(results: Results, view: View) -> Boxes:
-    """Return the tables of the boxplot of a view."""
-    rates = results.win_rates(view.metric, tie_rule=view.tie_rule, population=view.population)
-    return boxes(
-        rates,
-        splits=_kept(rates["split"], view.splits),
-        classes=_kept(rates["class"], view.classes),
-        methods=[key for key in results.compete if key in set(rates["method_id"])],
-    )
-
-
-def _kept(column: pd.Series[str], wanted: Sequence[str]) -> list[str] | None:
-    """Return the wanted names in the order they were asked for, or None for all."""
-    known = list(dict.fromkeys(column))
-    for name in wanted:
-        if name not in known:
-            raise unknown(str(column.name), name, known)
-    return list(wanted) or None
-
-
-def exhibit_table(results: Results, view: View) -> pd.DataFrame:
-    """Return the long table behind an exhibit, full precision, one row per group.
-
-    Published results carry the column ``note`` with the label that says so.
-    """
-    if view.exhibit == "win-rates":
-        table = view_boxes(results, view).boxes.drop(columns=["id"])
-        names = method_labels(results)
-        table.insert(3, "method", [names.get(m, m) for m in table["method_id"]])
-        table = table.rename(columns={"low": "wilson_low", "high": "wilson_high"})
-    elif view.exhibit == "accuracy":
-        table = accuracy_table(results.accuracy())
-    else:
-        history = results.history()
-        parts = [curve_table(history, q).assign(quantity=q) for q in QUANTITIES]
-        table = pd.concat([part for part in parts if len(part)] or [parts[0]], ignore_index=True)
-    if view.splits and "split" in table:
-        table = table[table["split"].isin(view.splits)].reset_index(drop=True)
-    return table.assign(note=results.note) if results.note else table
-
-
-def accuracy_table(accuracy: pd.DataFrame) -> pd.DataFrame:
-    """Return mean and std (ddof 0) over seeds of each accuracy, per split, train first.
-
-    >>> rows = [(1, "test", 0.5, 0.6, 10), (2, "test", 0.7, 0.6, 10)]
-    >>> frame = pd.DataFrame(rows, columns=["seed", "split", "balanced_accuracy", "accuracy", "n"])
-    >>> table = accuracy_table(frame)
-    >>> table.loc[0, ["quantity", "mean", "std"]].tolist()
-    ['balanced_accuracy', 0.6, 0.1]
-    """
-    rows = []
-    splits = sorted(accuracy["split"].unique(), key=lambda s: (s != "train", s))
-    for split in splits:
-        part = accuracy[accuracy["split"] == split]
-        for quantity in ("balanced_accuracy", "accuracy"):
-            values = part[quantity].dropna() if quantity in part else pd.Series(dtype=float)
-            if len(values):
-                rows.append(
-                    {"split": split, "quantity": quantity, "mean": round(values.mean(), 12)}
-                    | {"std": round(values.std(ddof=0), 12), "median": values.median()}
-                    | {"min": values.min(), "max": values.max(), "n_seeds": len(values)}
-                    | {"n_low": part["n"].min(), "n_high": part["n"].max()}
-                )
-    columns = ["split", "quantity", "mean", "std", "median", "min", "max", "n_seeds"]
-    return pd.DataFrame(rows, columns=[*columns, "n_low", "n_high"])
 
 
 def export_figure(results: Results, view: View, *, format: str = "png") -> bytes:
@@ -186,14 +72,15 @@ def export_figure(results: Results, view: View, *, format: str = "png") -> bytes
             "this exhibit is a table only", where=view.exhibit, fix="choose csv, tex or json"
         )
     source = f"{title}. {command(results, view, format=format)}"
-    metadata: dict[str, Any] = {
-        "png": {"Description": source, "Software": f"xaieval {xaieval.__version__}"},
-        "svg": {"Description": source, "Date": None, "Creator": f"xaieval {xaieval.__version__}"},
-        "pdf": {"Subject": source, "CreationDate": None},
-    }[format]
+    made_by = f"xaieval {xaieval.__version__}"
+    metadata: dict[str, dict[str, str | None]] = {
+        "png": {"Description": source, "Software": made_by},
+        "svg": {"Description": source, "Creator": made_by, "Date": None},
+        "pdf": {"Subject": source, "Creator": made_by, "CreationDate": None},
+    }
     stream = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "xaieval", "svg.fonttype": "none", "pdf.fonttype": 42}):
-        figure.savefig(stream, format=format, dpi=300, metadata=metadata)
+        figure.savefig(stream, format=format, dpi=300, metadata=metadata[format])
     return stream.getvalue()
 
 
@@ -311,37 +198,3 @@ def save(
     write_bytes(path, data)
     write_json(beside, sidecar(results, view, format=kind))
     return path, beside
-
-
-@click.command()
-@click.argument("results", type=click.Path(path_type=Path))
-@click.option("--exhibit", type=click.Choice(list(EXHIBITS)), default="win-rates")
-@click.option("--format", "kind", type=click.Choice([*FIGURE_FORMATS, *TABLE_FORMATS]))
-@click.option("--metric", default="topk_overlap", show_default=True)
-@click.option("--tie-rule", type=click.Choice(["split", "first"]), default="split")
-@click.option("--population", type=click.Choice(["correct", "all"]), default="correct")
-@click.option("--split", "splits", multiple=True)
-@click.option("--class", "classes", multiple=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True)
-def main(
-    results: Path,
-    exhibit: Exhibit,
-    kind: str | None,
-    metric: str,
-    tie_rule: TieRule,
-    population: Population,
-    splits: tuple[str, ...],
-    classes: tuple[str, ...],
-    out: Path,
-) -> None:
-    """Write a figure or table of RESULTS with its sidecar."""
-    try:
-        view = View(exhibit, metric, tie_rule, population, splits, classes)
-        for path in save(Results(results), view, out, format=kind):
-            click.echo(path)
-    except XaievalError as error:
-        raise click.ClickException(str(error)) from error
-
-
-if __name__ == "__main__":
-    main()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from xaieval.boxes import count_text
+from xaieval.figures.boxes import count_text
 from xaieval.stats import FEW_IMAGES
 
 _ESCAPES = {

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from xaieval.boxes import Boxes, head_text
-from xaieval.curves import QUANTITIES, curve_floor, curve_table
-from xaieval.palette import INKS, Mode, Origin, method_colours, method_marks
+from xaieval.figures.boxes import Boxes, head_text
+from xaieval.figures.curves import QUANTITIES, curve_floor, curve_table
+from xaieval.figures.palette import INKS, Mode, Origin, method_colours, method_marks
 
 # Bokeh's marks in matplotlib's letters.
 _MARKS = {

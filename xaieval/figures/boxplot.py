@@ -1,17 +1,11 @@
-"""Figures of a study for the screen, from its tables: Bokeh for boxplots, HoloViews for curves.
-
-The functions know no page and no session. The printed twins are in ``printed``.
-"""
+"""The win-rate boxplot over seeds, drawn with Bokeh: every box and point carries its id."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import holoviews as hv
-import holoviews.plotting.bokeh  # registers the drawing backend
 import numpy as np
 import pandas as pd
 from bokeh.models import (
@@ -27,9 +21,9 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
-from xaieval.boxes import Boxes, count_text, head_text
-from xaieval.curves import QUANTITIES, curve_floor, curve_table
-from xaieval.palette import INKS, Ink, Mode, Origin, method_colours, method_marks
+from xaieval.figures.axes import style_axes
+from xaieval.figures.boxes import Boxes, count_text, head_text
+from xaieval.figures.palette import INKS, Ink, Mode, Origin, method_colours, method_marks
 
 _SIZES = {"square": 5.8, "triangle": 7.5, "inverted_triangle": 7.5, "star": 9.0}  # look equal
 _FOOT_PX = 44  # the methods' names below the last row
@@ -295,20 +289,6 @@ def _axes(
     top.major_label_text_color = ink.text
 
 
-def style_axes(fig: Any, ink: Ink) -> None:
-    """Give every axis of a Bokeh figure the page's quiet look."""
-    for axis in fig.axis:
-        axis.axis_line_color = axis.major_tick_line_color = axis.minor_tick_line_color = None
-        axis.major_label_text_color = ink.muted
-        axis.axis_label_text_color = ink.text
-        axis.major_label_text_font_size = axis.axis_label_text_font_size = "12px"
-        axis.axis_label_text_font_style = "normal"
-        axis.axis_label_text_font = axis.major_label_text_font = FONT
-
-
-FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
-
-
 def short_name(label: str) -> str:
     """Return a label's initials, for places too narrow for the label.
 
@@ -319,73 +299,3 @@ def short_name(label: str) -> str:
     if len(words) == 1:
         return words[0][:3]
     return "".join(word[0].upper() for word in words)
-
-
-def curve_figure(
-    history: pd.DataFrame,
-    quantity: str,
-    *,
-    splits: Sequence[str] = ("train", "test"),
-    mode: Mode = "light",
-    log: bool = False,
-    height_px: int = 240,
-) -> Any:
-    """Draw one training curve: mean over seeds as a line, ± 1 std as a band, per split.
-
-    Parameters
-    ----------
-    history : DataFrame
-        ``seed, fold, epoch, split`` and the quantity; folds of a seed are averaged first.
-    quantity : str
-        A column of ``curves.QUANTITIES``.
-    log : bool
-        Logarithmic axis; the band's lower edge is cut where mean − std is not positive.
-
-    Returns
-    -------
-    bokeh figure, or None when the history holds no such number.
-    """
-    ink = INKS[mode]
-    table = curve_table(history, quantity)
-    table = table[table["split"].isin(splits)]
-    if table.empty:
-        return None
-    floor = curve_floor(table) if log else -math.inf
-    parts = []
-    for split in splits:
-        part = table[table["split"] == split]
-        if part.empty:
-            continue
-        colour = ink.train if split == "train" else ink.test
-        lower = part["std"].where(part["mean"] - part["std"] >= floor, part["mean"] - floor)
-        rows = part.assign(below=lower.clip(lower=0), above=part["std"])
-        band = hv.Spread(rows, "epoch", ["mean", "below", "above"])
-        line = hv.Curve(rows, "epoch", ["mean", "std", "n_seeds"], label=split)
-        parts.append(band.opts(color=colour, alpha=0.16, line_alpha=0, backend="bokeh"))
-        parts.append(
-            line.opts(
-                color=colour,
-                line_width=2,
-                line_dash="dashed" if split == "train" else "solid",
-                tools=["hover"],
-                backend="bokeh",
-            )
-        )
-    overlay = hv.Overlay(parts).opts(
-        logy=log,
-        responsive=True,
-        height=height_px,
-        toolbar=None,
-        show_legend=False,
-        ylabel=QUANTITIES[quantity],
-        xlabel="epoch",
-        backend="bokeh",
-    )
-    fig = hv.render(overlay, backend="bokeh")
-    fig.name = f"curve-{quantity}"
-    fig.background_fill_alpha = fig.border_fill_alpha = 0
-    fig.outline_line_color = None
-    fig.xgrid.grid_line_color = None
-    fig.ygrid.grid_line_color = ink.line
-    style_axes(fig, ink)
-    return fig

@@ -1,0 +1,81 @@
+"""What the Batch page shows of a view: computed and drawn in a worker thread."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from bokeh.layouts import column, row
+
+from xaieval.export import View, method_labels, view_boxes
+from xaieval.figures import QUANTITIES, Boxes, curve_figure, win_rate_figure
+from xaieval.figures.palette import Mode
+from xaieval.stats import OVERALL
+from xaieval.study import Results
+
+MOST_CLASSES = 8
+"""More columns than this are not readable side by side; the class filter shows the others."""
+
+_DRAWING = threading.Lock()  # HoloViews keeps its options in one place for the whole process
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """Tables, figures and names of one view.
+
+    ``hidden`` is the number of classes that are not drawn; ``curves`` is None without a history.
+    """
+
+    results: Results
+    view: View
+    mode: Mode
+    data: Boxes
+    labels: dict[str, str]
+    accuracy: pd.DataFrame
+    hidden: int
+    boxes: Any
+    curves: Any
+
+    @property
+    def empty(self) -> bool:
+        """Whether no image takes part."""
+        return not self.data.boxes["mean"].notna().any()
+
+
+def compute(results: Results, view: View, mode: Mode, *, last: Content | None = None) -> Content:
+    """Return what a view shows; the curves of ``last`` are taken over where they are the same."""
+    view, hidden = _readable(results, view)
+    data, labels = view_boxes(results, view), method_labels(results)
+    splits = view.splits or ("train", "test")
+    with _DRAWING:
+        drawn = win_rate_figure(data, labels=labels, mode=mode, origin=results.kind)
+        boxes = column(*drawn.rows, sizing_mode="stretch_width", spacing=8, name="win-rates")
+        if last and (last.results, last.view.splits, last.mode) == (results, view.splits, mode):
+            curves = last.curves
+        else:
+            curves = _curves(results.history(), splits, mode)
+    return Content(results, view, mode, data, labels, results.accuracy(), hidden, boxes, curves)
+
+
+def _curves(history: pd.DataFrame, splits: tuple[str, ...], mode: Mode) -> Any:
+    figures = [
+        curve_figure(history, quantity, splits=splits, mode=mode, log=quantity.startswith("loss"))
+        for quantity in QUANTITIES
+    ]
+    shown = [figure for figure in figures if figure is not None]
+    return row(*shown, sizing_mode="stretch_width", spacing=16, name="curves") if shown else None
+
+
+def _readable(results: Results, view: View) -> tuple[View, int]:
+    """Return the view with as many classes as fit side by side, and how many were left away."""
+    if view.classes or len(results.classes) < MOST_CLASSES:
+        return view, 0
+    present = results.win_rates(view.metric, tie_rule=view.tie_rule, population=view.population)[
+        "class"
+    ]
+    classes = [name for name in results.classes if name in set(present)]
+    shown = classes[: MOST_CLASSES - 1]
+    return dataclasses.replace(view, classes=(OVERALL, *shown)), len(classes) - len(shown)

@@ -1,0 +1,21 @@
+"""The quiet look of every Bokeh figure's axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xaieval.figures.palette import Ink
+
+
+def style_axes(fig: Any, ink: Ink) -> None:
+    """Give every axis of a Bokeh figure the page's quiet look."""
+    for axis in fig.axis:
+        axis.axis_line_color = axis.major_tick_line_color = axis.minor_tick_line_color = None
+        axis.major_label_text_color = ink.muted
+        axis.axis_label_text_color = ink.text
+        axis.major_label_text_font_size = axis.axis_label_text_font_size = "12px"
+        axis.axis_label_text_font_style = "normal"
+        axis.axis_label_text_font = axis.major_label_text_font = FONT
+
+
+FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
