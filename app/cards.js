@@ -83,7 +83,10 @@ function makeCard(parent, source) {
 function fillRows(table, rows, caption) {
   table.replaceChildren();
   if (!rows.length) { return; }
-  el("caption", "sr", table).textContent = caption;
+  table.setAttribute("aria-label", caption);
+  const columns = el("colgroup", "", table);
+  const plain = rows.every((row) => row.share === undefined);
+  for (const name of ["name", "bar", "value"]) { el("col", plain ? `plain ${name}` : name, columns); }
   const body = el("tbody", "", table);
   for (const row of rows) {
     const line = el("tr", row.ranks ? "ranks" : "", body);
@@ -129,7 +132,7 @@ export function render({model, el: host}) {
   const facts = el("div", "facts", band);
   const verdict = el("div", "verdict", band, {role: "status", "aria-live": "polite"});
   const legend = el("div", "legend", band, {"aria-label": "Legend"});
-  const work = el("div", "work", root);
+  const work = el("div", "work", band);
   const bar = el("div", "bar-track", work);
   const fill = el("div", "bar-fill", bar);
   const doing = el("span", "doing", work);
@@ -137,7 +140,7 @@ export function render({model, el: host}) {
   cancel.textContent = "Cancel";
   cancel.addEventListener("click", () => model.send_msg({type: "cancel"}));
   const message = el("div", "message", root, {role: "alert"});
-  const grid = el("div", "cards", root);
+  const grid = el("div", "wall", root);
   const cards = new Map();
   let source = null;
   let current = null;       // the view on screen
@@ -148,7 +151,7 @@ export function render({model, el: host}) {
                               ["edge", "mask outline"]]) {
     const item = el("span", "key", legend);
     el("i", name, item);
-    item.append(text);
+    el("span", "", item).textContent = text;
   }
 
   // ---- colouring: the browser's own part
@@ -160,7 +163,7 @@ export function render({model, el: host}) {
       canvas.width = width; canvas.height = height;
     }
     let [scale, shift] = [1, 0];
-    if (model.scale === "shared" && view.high > view.low) {
+    if (model.scale.toLowerCase().startsWith("shared") && view.high > view.low) {
       scale = (parts.high - parts.low) / (view.high - view.low);
       shift = 255 * (parts.low - view.low) / (view.high - view.low);
     }
@@ -187,7 +190,8 @@ export function render({model, el: host}) {
   }
   function display() {
     root.style.setProperty("--opacity", model.opacity);
-    root.dataset.view = model.mode;
+    // a button group hands over its label: "Top-K" means topk
+    root.dataset.view = model.mode.toLowerCase().replace(/[^a-z]/g, "");
   }
 
   // ---- one message: decode everything first, then swap it in within one frame
@@ -265,6 +269,7 @@ export function render({model, el: host}) {
       if (!keys.has(key)) { parts.card.remove(); cards.delete(key); }
     }
     for (const card of view.cards || []) { drawCard(view, card); }
+    legend.querySelector(".hit + span").textContent = view.outline ? "hit" : "Top-K";
     legend.hidden = !(view.cards || []).length;
     paintAll();
   }

@@ -24,7 +24,7 @@ def _tables() -> dict[str, str]:
 class Cards(JSComponent):
     """Image card, method cards, verdict, progress and messages, from one message per change.
 
-    ``show`` sends a view; images the browser already has are named, not sent again. What the
+    ``display`` sends a view; images the browser already has are named, not sent again. What the
     person does inside (cancel, retry, …) arrives at ``on_action``.
     """
 
@@ -45,7 +45,7 @@ class Cards(JSComponent):
         self._full: dict[str, Any] = {}
         self._sent: frozenset[str] = frozenset()
 
-    def show(self, view: dict[str, Any]) -> None:
+    def display(self, view: dict[str, Any]) -> None:
         """Send a view (see ``cards.js`` for its keys)."""
         self._full = view
         self._send()

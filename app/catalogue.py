@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from xaieval.datasets import Dataset, SplitPlan, make_splits
+from xaieval.datasets import Dataset, SplitPlan
 from xaieval.digest import url_id
 from xaieval.methods import METHODS, MethodCall, resolve_methods
 from xaieval.study import Results
+from xaieval.study.data import study_splits
 
 from .state import ANY
 
@@ -35,14 +36,7 @@ class Catalogue:
 
     @cached_property
     def plan(self) -> SplitPlan:
-        data = self.results.study.data
-        return make_splits(
-            self.dataset,
-            scheme=data.split_scheme,
-            seed=data.split_seed,
-            test_share=data.test_share,
-            folds=data.folds,
-        )
+        return study_splits(self.results.study, self.dataset)
 
     @cached_property
     def _roles(self) -> dict[str, dict[str, int]]:
@@ -105,8 +99,12 @@ class Catalogue:
         return {call.key: call for call in (*own, *resolve_methods(rest))}
 
     @cached_property
-    def own_methods(self) -> tuple[str, ...]:
-        return tuple(c.key for c in resolve_methods(list(self.results.study.explain.methods)))
+    def first_methods(self) -> tuple[str, ...]:
+        """What is shown until somebody chooses: those that compete, and one baseline beside."""
+        own = resolve_methods(list(self.results.study.explain.methods))
+        lines = [call.key for call in own if METHODS[call.id].baseline]
+        shown = [call.key for call in own if call.key in self.compete] or [own[0].key]
+        return (*shown, *lines[:1])
 
     @cached_property
     def compete(self) -> frozenset[str]:

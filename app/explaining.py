@@ -31,7 +31,7 @@ SKELETON_AFTER_S = 0.08
 class Screen(Protocol):
     """Whatever shows a view."""
 
-    def show(self, view: dict[str, Any]) -> None: ...
+    def display(self, view: dict[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Explaining:
                     "total": len(wish.methods),
                     "text": f"{len(maps)} of {len(wish.methods)} methods · {elapsed:.0f} s",
                 }
-                self.screen.show(view)
+                self.screen.display(view)
             news = asyncio.ensure_future(arrived.get())
             done, _ = await asyncio.wait(
                 {answer, news}, timeout=1.0, return_when=asyncio.FIRST_COMPLETED
@@ -194,7 +194,7 @@ class Explaining:
             self.services.pool, self._view, wish, scene, answer.maps, answer
         )
         if turn == self._turn:
-            self.screen.show(view)
+            self.screen.display(view)
 
     def _scene(self, wish: Wish) -> Scene:
         return self.services.scene(wish.study, wish.sample_id, wish.checkpoint)
@@ -288,7 +288,7 @@ class Explaining:
 
     def _say(self, wish: Wish, title: str, lines: list[str], actions: list[str]) -> None:
         names = {"retry": "Try again", "next": "Next image"}
-        self.screen.show(
+        self.screen.display(
             {
                 "status": "error",
                 "sample": wish.sample_id,

@@ -149,7 +149,9 @@ def verdict(
 def metric_label(metric: str) -> str:
     """Return how a metric is called on the page."""
     call = parse_metric(metric)
-    return str(call.label)
+    if call.name == "precision":
+        return f"Top-{call.options['K']} precision"
+    return call.label
 
 
 def card(

@@ -11,7 +11,7 @@ import param
 from .pages import PAGES
 from .services import Services
 from .state import AppState, write_link
-from .theme import THEME
+from .theme import FRAME, HEADER, HIDE_LABEL, THEME
 
 log = logging.getLogger("xaieval.app")
 
@@ -44,10 +44,10 @@ class Shell(pn.viewable.Viewer):
         self._bodies: dict[str, pn.viewable.Viewable] = {}
         self._main = pmui.Column(sizing_mode="stretch_both", margin=0)
         self._notices = pmui.Column(sizing_mode="stretch_width", margin=0)
-        self._show_notices()
-        self._show_page()
         self.state.param.watch(self._show_page, "page")
         self.state.param.watch(self._show_notices, "notices")
+        self._show_page()
+        self._show_notices()
         if location is not None:
             self.state.param.watch(self._write_link, [n for n in self.state.param if n != "name"])
             location.param.watch(self._follow_link, "search")
@@ -84,31 +84,30 @@ class Shell(pn.viewable.Viewer):
         return self._bodies[page]
 
     def _show_notices(self, *_: param.parameterized.Event) -> None:
-        alerts = []
-        for text in self.state.notices:
-            alert = pmui.Alert(
-                object=text,
-                severity="warning",
-                variant="outlined",
-                closeable=True,
-                sizing_mode="stretch_width",
-                margin=(8, 16, 0, 16),
-            )
-            alert.param.watch(lambda _, text=text: self._dismiss(text), "closed")
-            alerts.append(alert)
-        self._notices[:] = alerts
-
-    def _dismiss(self, text: str) -> None:
-        self.state.notices = [kept for kept in self.state.notices if kept != text]
+        notices = self.state.notices
+        if not notices:
+            self._notices[:] = []
+            return
+        alert = pmui.Alert(
+            object=" ".join(notices),
+            severity="warning",
+            variant="outlined",
+            closeable=True,
+            sizing_mode="stretch_width",
+            margin=(8, 16, 0, 16),
+        )
+        alert.param.watch(lambda _: setattr(self.state, "notices", []), "closed")
+        self._notices[:] = [alert]
 
     def _header(self) -> list[pn.viewable.Viewable]:
         navigation = pmui.RadioButtonGroup(
             options={spec.title: spec.id for spec in PAGES},
             value=self.state.page,
             size="small",
-            button_type="default",
+            color="primary",
             label="Page",
-            margin=(0, 24),
+            stylesheets=[HIDE_LABEL, HEADER],
+            margin=(8, 24),
         )
         navigation.link(self.state, value="page", bidirectional=True)
         share = pmui.Button(
@@ -116,6 +115,9 @@ class Shell(pn.viewable.Viewer):
             icon="link",
             size="small",
             variant="text",
+            color="primary",
+            margin=(8, 8),
+            stylesheets=[HEADER],
             description="Copy a link to exactly this view",
         )
         share.js_on_click(code=_COPY)
@@ -129,6 +131,7 @@ class Shell(pn.viewable.Viewer):
                 pmui.Column(self._notices, self._main, sizing_mode="stretch_both", margin=0),
             ],
             theme_config=THEME,
+            sx=FRAME,
             busy_indicator=None,
             sizing_mode="stretch_both",
         )

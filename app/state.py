@@ -28,11 +28,13 @@ class AppState(param.Parameterized):
 
     page = param.Selector(default="explore", objects=list(PAGES))
     study = param.String(default="", doc="id of an opened study; '' is the first one")
-    split = param.String(default=ANY)
+    split = param.String(default="", doc="'' is the study's first: test where there is one")
     class_name = param.String(default=ANY)
     image = param.String(default="", doc="url id of the sample; '' is the first one shown")
     seed = param.Integer(default=None, allow_None=True, doc="training seed; None is the first")
-    methods = param.Tuple(default=(), length=None, doc="method keys; () is the study's own choice")
+    methods = param.ClassSelector(
+        default=(), class_=tuple, doc="keys; () is the study's own choice"
+    )
     target = param.String(default="predicted", doc="'predicted', 'label' or a class name")
     metric = param.String(default="topk_overlap", doc="the score that ranks")
     k = param.Integer(default=None, allow_None=True, bounds=(1, None), doc="px; None = mask size")
@@ -57,7 +59,7 @@ class AppState(param.Parameterized):
 
 def _number(pattern: str, low: int, high: int | None) -> Callable[[str], int]:
     def read(text: str) -> int:
-        match = re.fullmatch(pattern, text)
+        match = re.fullmatch(pattern, text, re.ASCII)
         if not match or len(text) > 24:
             raise ValueError
         value = int(match.group(1))

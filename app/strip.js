@@ -11,7 +11,7 @@ function el(tag, className, parent, attributes = {}) {
 }
 
 export function render({model, el: host}) {
-  const root = el("nav", "strip", host, {"aria-label": "Images"});
+  const root = el("nav", "images", host, {"aria-label": "Images"});
   const head = el("div", "head", root);
   const previous = el("button", "step", head, {type: "button", "aria-label": "Previous image", title: "Previous image (←)"});
   const position = el("span", "position", head, {role: "status"});
@@ -25,6 +25,13 @@ export function render({model, el: host}) {
 
   const index = () => model.items.findIndex((item) => item.id === chosen);
 
+  function set(button, src) {
+    if (!button || src === undefined) { return; }
+    button.classList.toggle("damaged", !src);
+    const image = button.querySelector("img");
+    if (src) { image.src = src; }
+    image.hidden = !src;
+  }
   function choose(id) {
     if (id === chosen || id === undefined) { return; }
     chosen = id;
@@ -44,8 +51,8 @@ export function render({model, el: host}) {
       const button = el("button", "thumb", null, {type: "button", role: "option", title: item.title});
       button.dataset.id = item.id;
       const image = el("img", "", button, {alt: item.title, loading: "lazy"});
-      const src = thumbs.get(item.id);
-      if (src) { image.src = src; } else { image.hidden = true; }
+      image.hidden = true;
+      set(button, thumbs.get(item.id));
       button.addEventListener("click", () => choose(item.id));
       return button;
     }));
@@ -74,8 +81,7 @@ export function render({model, el: host}) {
   function fill() {
     for (const [id, src] of Object.entries(model.thumbs)) {
       thumbs.set(id, src);
-      const image = list.querySelector(`[data-id="${id}"] img`);
-      if (image && image.hidden) { image.src = src; image.hidden = false; }
+      set(list.querySelector(`[data-id="${id}"]`), src);
     }
   }
   function follow() {

@@ -40,9 +40,7 @@ def _mode(mode: str) -> dict[str, Any]:
                 "defaultProps": {"elevation": 0},
                 "styleOverrides": {
                     "root": {
-                        "backgroundColor": SURFACE[mode],
                         "backgroundImage": "none",
-                        "color": INK[mode],
                         "borderBottom": f"1px solid {INK[mode]}22",
                     }
                 },
@@ -78,3 +76,25 @@ TOKENS = f"""
 }}
 """
 """Stylesheet that every own component puts first: the tokens all its rules use."""
+
+HIDE_LABEL = """
+.MuiFormLabel-root { position: absolute; width: 1px; height: 1px; overflow: hidden;
+  clip-path: inset(50%); }
+"""
+"""Keeps a button group's label for assistive technology only."""
+
+HEADER = """
+.MuiButton-root { color: var(--panel-primary-color) !important; }
+.MuiToggleButton-root { color: var(--panel-on-background-color) !important; font-size: 13px;
+  padding: 4px 16px; border-color: transparent !important; background: none !important; }
+.MuiToggleButton-root.Mui-selected { font-weight: 700;
+  box-shadow: inset 0 -2px var(--panel-primary-color); }
+"""
+"""Navigation and buttons of the title bar: plain text on the page's own ground."""
+
+FRAME = {
+    "& .MuiAppBar-root": {"bgcolor": "background.default", "color": "text.primary"},
+    "& .MuiAppBar-root a": {"color": "inherit"},
+    "& .title": {"color": "inherit !important", "fontSize": "18px", "fontWeight": 700},
+}
+"""The frame of every page steps back behind the images."""

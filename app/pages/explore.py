@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -10,7 +11,6 @@ import panel_material_ui as pmui
 import param
 
 from xaieval.errors import XaievalError
-from xaieval.methods import METHODS
 from xaieval.metrics import METRICS
 
 from ..cards import Cards, Strip
@@ -19,6 +19,7 @@ from ..explaining import Explaining, Wish, method_labels
 from ..scene import Scene
 from ..services import Services
 from ..state import ANY, COLOUR_MAPS, AppState
+from ..theme import HIDE_LABEL
 
 log = logging.getLogger("xaieval.app")
 
@@ -48,7 +49,7 @@ class ExplorePage(pn.viewable.Viewer):
         state.param.watch(self._on_state, list(ASKING))
         if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
             pn.state.on_session_destroyed(lambda _: self.explaining.close())
-        pn.state.execute(self._refresh)
+        pn.state.onload(self._refresh)  # before, the browser could not hear it
 
     # ---------------------------------------------------------------- widgets
 
@@ -62,13 +63,26 @@ class ExplorePage(pn.viewable.Viewer):
         self.target = pmui.Select(label="Explained class", **small)
         self.metric = pmui.Select(
             label="Ranked by",
-            options={spec.label: key for key, spec in METRICS.items() if "model" not in spec.needs},
+            options={
+                spec.label: key
+                for key, spec in METRICS.items()
+                if spec.higher_is_better is not None and "model" not in spec.needs
+            },
             **small,
         )
-        self.methods = pmui.MultiPill(label="", margin=0, sizing_mode="stretch_width", size="small")
-        self.k = pmui.EditableIntSlider(label="K, in px", start=1, end=2, value=1, **small)
+        self.methods = pmui.MultiPill(
+            label="Methods", variant="filled", sx={"gap": "4px"}, stylesheets=[HIDE_LABEL], **small
+        )
+        self.k = pmui.EditableIntSlider(label="K", start=1, end=2, value=1, **small)
         self.k_reset = pmui.Button(
             label="K = mask size", variant="text", size="small", margin=0, disabled=True
+        )
+        self.view = pmui.RadioButtonGroup(
+            label="Show",
+            options={"Both": "both", "Heatmap": "heatmap", "Top-K": "topk"},
+            value=state.view,
+            stylesheets=[HIDE_LABEL],
+            **small,
         )
         self.opacity = pmui.FloatSlider(
             label="Heatmap opacity", start=0, end=1, step=0.05, value=state.opacity, **small
@@ -76,15 +90,9 @@ class ExplorePage(pn.viewable.Viewer):
         self.colormap = pmui.Select(
             label="Colour map", options=list(COLOUR_MAPS), value=state.colormap, **small
         )
-        self.view = pmui.RadioButtonGroup(
-            label="Show",
-            options={"Both": "both", "Heatmap": "heatmap", "Top-K": "topk"},
-            value=state.view,
-            **small,
-        )
-        self.scale = pmui.RadioButtonGroup(
+        self.scale = pmui.Select(
             label="Scale",
-            options={"Scale of each map": "each", "Shared scale": "shared"},
+            options={"each map": "each", "shared": "shared"},
             value=state.scale,
             **small,
         )
@@ -123,7 +131,7 @@ class ExplorePage(pn.viewable.Viewer):
             self._settle()  # at least one stays
             return
         keys = tuple(key for key in self.catalogue.methods if key in event.new)
-        self._set("methods", () if keys == self.catalogue.own_methods else keys)
+        self._set("methods", () if keys == self.catalogue.first_methods else keys)
 
     def _on_choose(self, image: str) -> None:
         self._set("image", image)
@@ -241,7 +249,7 @@ class ExplorePage(pn.viewable.Viewer):
         if unknown:
             self.state.notify(f"There is no method “{unknown[0][:40]}”; it was left out.")
             self.state.methods = tuple(k for k in self.state.methods if k in catalogue.methods)
-        keys = self.state.methods or catalogue.own_methods
+        keys = self.state.methods or catalogue.first_methods
         labels = method_labels(tuple(catalogue.methods.values()))
         self.methods.param.update(
             options={labels[key]: key for key in catalogue.methods}, value=list(keys)
@@ -259,7 +267,7 @@ class ExplorePage(pn.viewable.Viewer):
         target: str | int = state.target
         if target in catalogue.classes and target not in ("predicted", "label"):
             target = catalogue.classes.index(target)
-        keys = state.methods or catalogue.own_methods
+        keys = state.methods or catalogue.first_methods
         return Wish(
             study=state.study,
             sample_id=item.sample_id,
@@ -280,14 +288,14 @@ class ExplorePage(pn.viewable.Viewer):
         if trouble:
             self.explaining.close()
             title, text = trouble
-            self.cards.show(
+            self.cards.display(
                 {"status": "empty", "cards": [], "message": {"title": title, "lines": [text]}}
             )
             return
         at = next(i for i, item in enumerate(self.items) if item.id == self.state.image)
         wish = self._wish(self.items[at], k=self.state.k)
         if wish is None:
-            self.cards.show(_no_model(self.items[at], self.state))
+            self.cards.display(_no_model(self.items[at], self.state))
             return
         near = [self.items[i] for i in (at + 1, at - 1) if 0 <= i < len(self.items)]
         ahead = tuple(w for w in (self._wish(item, k=None) for item in near) if w is not None)
@@ -316,8 +324,6 @@ class ExplorePage(pn.viewable.Viewer):
 
     async def _send_thumbs(self, at: int) -> None:
         """Send the thumbnails around an image, a few at a time, nearest first."""
-        import asyncio
-
         items, study = self.items, self.state.study
         near = sorted(range(len(items)), key=lambda i: abs(i - at))[: 2 * THUMBS_AROUND]
         missing = [items[i] for i in near if f"{study}/{items[i].id}" not in self._thumbs_sent]
@@ -343,24 +349,24 @@ class ExplorePage(pn.viewable.Viewer):
             self.metric,
             sizing_mode="stretch_width",
             margin=(12, 16, 4, 8),
-            styles={"gap": "8px"},
+            sx={"gap": "8px"},
         )
         rail = pmui.Column(
             self.strip,
             _heading("Methods"),
             self.methods,
-            _heading("Top-K"),
+            _heading("Top-K, in pixels"),
             self.k,
             self.k_reset,
             _heading("View"),
             self.view,
             self.opacity,
-            self.colormap,
-            self.scale,
+            pmui.Row(self.colormap, self.scale, margin=(4, 0, 0, 0), sx={"gap": "8px"}),
             width=264,
             sizing_mode="stretch_height",
             margin=(12, 8, 16, 16),
-            styles={"gap": "8px", "overflow-y": "auto"},
+            sx={"gap": "8px"},
+            scroll="y",
         )
         return pmui.Row(
             rail,
@@ -386,7 +392,3 @@ def _no_model(item: Item, state: AppState) -> dict[str, Any]:
             "lines": [f"{item.sample_id} has no trained model of seed {state.seed} in this split."],
         },
     }
-
-
-def _baseline(method_id: str) -> bool:
-    return METHODS[method_id].baseline
