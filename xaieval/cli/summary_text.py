@@ -97,7 +97,7 @@ def _as_csv(summary: Summary) -> str:
 
 
 def _as_latex(summary: Summary) -> str:
-    from xaieval.latex import escape
+    from xaieval.export.latex import escape
 
     blocks = []
     caption = f"{summary.title}: {_about(summary)}"

@@ -370,12 +370,23 @@ class Results:
         """Return ``seed, split, balanced_accuracy, accuracy, n``; folds are taken together."""
         if self.kind == "published":
             return self._published("accuracy")
-        return self.query(
-            "WITH c AS (SELECT seed, split, label, avg(correct::INT) AS share, count(*) AS n, "
-            "sum(correct::INT) AS right FROM predictions GROUP BY ALL) "
-            "SELECT seed, split, avg(share) AS balanced_accuracy, sum(right) / sum(n) AS accuracy, "
-            "sum(n)::BIGINT AS n FROM c GROUP BY ALL ORDER BY seed, split DESC"
-        )
+        from xaieval.stats import balanced_accuracy
+
+        frame = self.query("SELECT seed, split, label, predicted FROM predictions")
+        rows = [
+            {
+                "seed": seed,
+                "split": split,
+                "balanced_accuracy": balanced_accuracy(
+                    group["label"].tolist(), group["predicted"].tolist()
+                ),
+                "accuracy": float((group["label"] == group["predicted"]).mean()),
+                "n": len(group),
+            }
+            for split in self.splits
+            for seed, group in frame[frame["split"] == split].groupby("seed")
+        ]
+        return pd.DataFrame(rows)
 
     def history(self) -> pd.DataFrame:
         """Return the training curves: ``HISTORY_COLUMNS``, one row per seed, fold, epoch, split."""
