@@ -88,11 +88,19 @@ def test_a_threshold_above_the_maximum_leaves_no_pixel() -> None:
 
 
 def test_half_the_pixels_at_the_maximum_stand_out_whatever_the_rounding() -> None:
-    for high in (0.1, 1 / 3, 0.7, 1e-20, 12345.678):
-        heatmap = np.zeros((1, 4, 4), np.float32)
-        heatmap[0, :2] = high  # mean + std is the maximum itself
-        found = score(heatmap, PART[None], metrics="saliency_coverage[mean+1std]")
-        assert found["saliency_coverage[mean+1std]"][0] == 3 / 8
+    """With two equally frequent values mean + std is the maximum itself, give or take rounding."""
+    rng = np.random.default_rng(0)
+    for dtype in (np.float32, np.float64):
+        heatmap = np.empty((20, 30, 30), dtype)
+        heatmap[:, :15], heatmap[:, 15:] = np.sort(rng.random((2, 20, 1, 1)).astype(dtype), axis=0)
+        found = score(heatmap, heatmap == heatmap[:, -1:, -1:], metrics="iou[mean+1std]")
+        assert found["iou[mean+1std]"].tolist() == [1] * 20
+
+
+def test_a_pixel_at_otsu_s_threshold_is_below_it() -> None:
+    heatmap = np.array([[[0, 0.5, 0.5, 256]]], np.float32)  # bins of width 1, the first centre 0.5
+    mask = np.array([[[False, False, False, True]]])
+    assert score(heatmap, mask, metrics="iou[otsu]")["iou[otsu]"][0] == 1
 
 
 @pytest.mark.parametrize("value", [1e-45, 1e-38, 3e38])
