@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from xaieval import __version__
-from xaieval.cli.cache import cache
-from xaieval.cli.data import data
-from xaieval.cli.explain import explain
+from xaieval.cli.caching import cache
+from xaieval.cli.datasets import data
+from xaieval.cli.explaining import explain
 from xaieval.cli.listing import list_tables
-from xaieval.cli.serve import demo, serve
+from xaieval.cli.serving import demo, serve
 from xaieval.cli.studies import reproduce, run, summary, train
 from xaieval.errors import Cancelled, XaievalError
 
