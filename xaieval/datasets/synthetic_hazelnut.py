@@ -70,8 +70,9 @@ def smooth_noise(random: np.random.Generator, size: int, cells: int) -> Array:
     picture = PILImage.fromarray(grid).resize(
         (size, size), PILImage.Resampling.BICUBIC, box=(2, 2, cells + 2, cells + 2)
     )
-    noise: Array = np.asarray(picture, np.float32)
-    return (noise - noise.mean()) / (noise.std() + np.float32(1e-6))
+    noise = np.asarray(picture, np.float32)
+    normed: Array = np.divide(noise - noise.mean(), noise.std() + np.float32(1e-6))
+    return normed
 
 
 def _fibre_noise(random: np.random.Generator, across: Array, along: Array) -> Array:
