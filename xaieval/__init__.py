@@ -6,14 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xaieval.methods import explain
     from xaieval.metrics import Rules, score
 
 __version__ = "0.1.0"
-__all__ = ["Rules", "__version__", "score"]
+__all__ = ["Rules", "__version__", "explain", "score"]
 
 # Loaded when first asked for, so that `import xaieval` and the command line start at once.
 _LAZY = {
     "Rules": "xaieval.metrics",
+    "explain": "xaieval.methods",
     "score": "xaieval.metrics",
 }
 

@@ -1,1 +1,30 @@
+"""Attribution methods: the table, shared passes, and ``explain``."""
 
+from xaieval.methods.api import explain
+from xaieval.methods.calls import MethodCall, MethodLike, parse_method, resolve_methods
+from xaieval.methods.cam import UPSAMPLINGS
+from xaieval.methods.explainer import Explainer, Explanation
+from xaieval.methods.planner import Plan, plan
+from xaieval.methods.pooling import POOLINGS, pool
+from xaieval.methods.registry import METHODS
+from xaieval.methods.spec import MethodSpec, Option, Passes, Path
+
+__all__ = [
+    "METHODS",
+    "POOLINGS",
+    "UPSAMPLINGS",
+    "Explainer",
+    "Explanation",
+    "MethodCall",
+    "MethodLike",
+    "MethodSpec",
+    "Option",
+    "Passes",
+    "Path",
+    "Plan",
+    "explain",
+    "parse_method",
+    "plan",
+    "pool",
+    "resolve_methods",
+]
