@@ -1,0 +1,460 @@
+"""The one place where models run: on demand, on the best device, each request computed once.
+
+A request travels so: a small pool prepares it (reads the picture, looks into the cache); if every
+map is cached the answer is given at once; else it joins the queue of the device's one worker,
+which packs waiting requests of the same kind together. Identical requests share one computation.
+Models are loaded when first asked for, kept, and released when idle.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from xaieval import __version__
+from xaieval.cache import HeatmapCache
+from xaieval.digest import digest
+from xaieval.errors import Cancelled, MethodError, ModelError, XaievalError
+from xaieval.jobs import (
+    BATCH,
+    BULK,
+    INTERACTIVE,
+    PREFETCH,
+    Answer,
+    Job,
+    OnMap,
+    Request,
+    Target,
+    Ticket,
+    alike,
+    as_known,
+    label_of,
+    settle,
+    target_of,
+)
+from xaieval.methods import Explainer, MethodCall
+from xaieval.models import Classifier, Preprocessing, load_checkpoint
+from xaieval.types import Heatmap, Sample
+
+__all__ = [
+    "BULK",
+    "INTERACTIVE",
+    "PREFETCH",
+    "Answer",
+    "Backend",
+    "Request",
+    "Ticket",
+    "pick_devices",
+]
+
+_MAX_MODELS = 16
+
+
+def pick_devices(device: str = "auto") -> tuple[str, ...]:
+    """Return the devices to work on: all CUDA cards, else mps, else cpu; or the one named.
+
+    Raises
+    ------
+    ModelError
+        When the named device is not there.
+    """
+    cuda = tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
+    mps = ("mps",) if torch.backends.mps.is_available() else ()
+    known = (*cuda, *mps, "cpu")
+    if device == "auto":
+        return cuda or mps or ("cpu",)
+    if device == "cuda" and cuda:
+        return cuda
+    if device in known:
+        return (device,)
+    raise ModelError(
+        "no such device here", got=repr(device), expected=f"auto or one of {', '.join(known)}"
+    )
+
+
+class Backend:
+    """Explains on demand for every session of a process.
+
+    Parameters
+    ----------
+    device : str
+        ``"auto"`` (all CUDA cards, else mps, else cpu) or a torch device.
+    cache : HeatmapCache, optional
+    idle_s : float
+        Models not used for this long are released (s).
+    """
+
+    def __init__(
+        self, device: str = "auto", *, cache: HeatmapCache | None = None, idle_s: float = 300.0
+    ) -> None:
+        self.devices = pick_devices(device)
+        self.cache = cache if cache is not None else HeatmapCache()
+        self.idle_s = idle_s
+        self._condition = threading.Condition()
+        self._queue: list[Job] = []
+        self._open: set[Job] = set()
+        self._flying: dict[str, Job] = {}
+        self._order = itertools.count()
+        self._models: OrderedDict[Any, Classifier] = OrderedDict()
+        self._models_lock = threading.Lock()
+        self._explainers: dict[str, OrderedDict[Any, Explainer]] = {
+            d: OrderedDict() for d in self.devices
+        }
+        self._computed = 0
+        self._closed = False
+        self._preparing = ThreadPoolExecutor(2, thread_name_prefix="xaieval-prepare")
+        self._workers = [
+            threading.Thread(target=self._work, args=(d,), name=f"xaieval-{d}", daemon=True)
+            for d in self.devices
+        ]
+        for worker in self._workers:
+            worker.start()
+
+    # ---------------------------------------------------------------- asking
+
+    def submit(self, request: Request, *, on_map: OnMap | None = None) -> Ticket:
+        """Ask for maps; ``on_map(method key, heatmap)`` is called as each is there.
+
+        ``on_map`` runs in a thread of the backend. The ticket's future raises ``XaievalError`` for
+        bad input and ``Cancelled`` after ``cancel()``.
+        """
+        if self._closed:
+            raise MethodError("the backend is closed")
+        job = Job(request, next(self._order), time.perf_counter(), priority=request.priority)
+        ticket = Ticket(job, on_map)
+        job.join(ticket)
+        with self._condition:
+            self._open.add(job)
+        self._preparing.submit(self._prepare, job)
+        return ticket
+
+    def explain(self, request: Request) -> Answer:
+        """Ask and wait."""
+        return self.submit(request).future.result()
+
+    def explain_many(
+        self,
+        checkpoint: Path | Classifier,
+        samples: Iterable[Sample],
+        *,
+        methods: Sequence[MethodCall],
+        target: Target = "predicted",
+        upsampling: str = "paper",
+        exact: bool = False,
+        seed: int = 0,
+        cacheable: bool = True,
+        priority: int = BULK,
+    ) -> list[Answer | XaievalError]:
+        """Explain many samples, packed together; a faulty sample gives its error in its place."""
+        tickets = [
+            self.submit(
+                Request(
+                    checkpoint=checkpoint,
+                    sample=sample,
+                    methods=tuple(methods),
+                    target=target,
+                    upsampling=upsampling,
+                    exact=exact,
+                    priority=priority,
+                    seed=seed,
+                    cacheable=cacheable,
+                )
+            )
+            for sample in samples
+        ]
+        answers: list[Answer | XaievalError] = []
+        try:
+            for ticket in tickets:
+                try:
+                    answers.append(ticket.future.result())
+                except XaievalError as error:
+                    answers.append(error)
+        except BaseException:
+            for ticket in tickets:
+                ticket.cancel()
+            raise
+        return answers
+
+    def classifier(self, checkpoint: Path | Classifier) -> Classifier:
+        """Return the classifier of a checkpoint, loaded once while the file is unchanged."""
+        if isinstance(checkpoint, Classifier):
+            return checkpoint
+        key = _model_key(checkpoint)
+        with self._models_lock:
+            if key not in self._models:
+                self._models[key] = load_checkpoint(checkpoint)
+            self._models.move_to_end(key)
+            while len(self._models) > _MAX_MODELS:
+                self._models.popitem(last=False)
+            return self._models[key]
+
+    def status(self) -> dict[str, Any]:
+        """Return devices, queue length, loaded models, maps computed and the cache's state."""
+        with self._condition:
+            waiting, flying = len(self._queue), len(self._open)
+        return {
+            "devices": list(self.devices),
+            "waiting": waiting,
+            "in_flight": flying,
+            "models": len(self._models),
+            "prepared": {d: len(kept) for d, kept in self._explainers.items()},
+            "maps_computed": self._computed,
+            "cache": self.cache.info(),
+        }
+
+    def close(self) -> None:
+        """Stop the workers after their current chunk; waiting requests end with ``Cancelled``."""
+        with self._condition:
+            self._closed = True
+            jobs = list(self._open)
+            self._queue.clear()
+            self._condition.notify_all()
+        for job in jobs:
+            for ticket in job.close():
+                job.drop(ticket)
+        self._preparing.shutdown(wait=True, cancel_futures=True)
+        for worker in self._workers:
+            worker.join()
+
+    # ---------------------------------------------------------------- preparing
+
+    def _prepare(self, job: Job) -> None:
+        """Read the picture and what the cache holds; finish at once or join the queue."""
+        try:
+            if not job.wanted():
+                self._finish(job, error=Cancelled())
+                return
+            request = job.request
+            classifier = self.classifier(request.checkpoint)
+            job.classifier = classifier
+            image = request.sample.image
+            preprocessing = _preprocessing(classifier)
+            job.geometry = preprocessing.geometry((image.shape[0], image.shape[1]))
+            job.picture = preprocessing.picture(image)
+            self._recall(job, classifier)
+            if job.prediction is not None and not job.missing():
+                self._finish(job)
+                return
+        except Exception as error:
+            self._finish(job, error=as_known(error, job))
+            return
+        with self._condition:
+            twin = self._flying.get(job.key)
+            if twin is not None and job.hand_over(twin):
+                self._open.discard(job)
+            elif not self._closed:
+                self._flying[job.key] = job
+                self._queue.append(job)
+                self._condition.notify()
+
+    def _recall(self, job: Job, classifier: Classifier) -> None:
+        request = job.request
+        picture = {"picture": job.picture}
+        base = (
+            __version__,
+            classifier.fingerprint,
+            picture,
+            request.exact,
+            self.devices[0].split(":")[0],
+        )
+        job.keys["logits"] = digest("logits", *base)
+        for call in request.methods:
+            job.keys[call.key] = digest(
+                "map",
+                *base,
+                request.target if request.target != "label" else int(label_of(request.sample)),
+                call.digest,
+                classifier.target_layer,
+                request.upsampling,
+                (request.sample.id, request.seed) if call.stochastic else None,
+            )
+        job.key = digest(*sorted(job.keys.items()), request.cacheable)
+        if not request.cacheable:
+            return
+        logits = self.cache.get(job.keys["logits"])
+        if logits is None:
+            return
+        job.prediction = np.asarray(logits["logits"])
+        target = target_of(request, job.prediction)
+        for call in request.methods:
+            kept = self.cache.get(job.keys[call.key]) if call.cost else None
+            if kept is not None:
+                job.from_cache.add(call.key)
+                job.add_map(call.key, Heatmap(np.asarray(kept["map"]), call.id, target))
+
+    # ---------------------------------------------------------------- working
+
+    def _work(self, device: str) -> None:
+        while True:
+            with self._condition:
+                if not self._queue and not self._closed:
+                    self._condition.wait(timeout=self.idle_s)
+                if self._closed:
+                    return
+                batch = self._take()
+            if not batch:
+                self._release(device)
+                continue
+            try:
+                self._run(device, batch)
+            except Exception as error:
+                for job in batch:
+                    self._finish(job, error=as_known(error, job))
+
+    def _take(self) -> list[Job]:
+        """Take the first job and those that can run in the same passes; the condition is held."""
+        self._queue.sort(key=lambda job: (job.priority, job.order))
+        while self._queue and not self._queue[0].wanted():
+            dead = self._queue.pop(0)
+            self._finish(dead, error=Cancelled())
+        if not self._queue:
+            return []
+        first = self._queue[0]
+        size = BATCH.get(first.priority, 4)
+        batch = [job for job in self._queue if alike(job, first)][:size]
+        self._queue = [job for job in self._queue if job not in batch]
+        return batch
+
+    def _run(self, device: str, batch: list[Job]) -> None:
+        first = batch[0]
+        assert first.classifier is not None
+        request = first.request
+        explainer = self._explainer(device, first.classifier, request)
+        preprocessing = _preprocessing(first.classifier)
+        pictures = np.stack([job.picture for job in batch if job.picture is not None])
+        x = preprocessing.tensor(pictures).to(device)
+        targets: Literal["predicted"] | torch.Tensor = "predicted"
+        if request.target != "predicted":
+            targets = torch.tensor([target_of(job.request, None) for job in batch])
+
+        def on_method(key: str, maps: np.ndarray, chosen: np.ndarray) -> None:
+            method = key.split("[")[0]
+            for job, values, target in zip(batch, maps, chosen, strict=True):
+                heatmap = Heatmap(np.array(values), method, int(target))
+                job.add_map(key, heatmap)
+            self._computed += len(batch)
+
+        def stop() -> bool:
+            if self._closed or not any(job.wanted() for job in batch):
+                return True
+            if first.priority < PREFETCH:
+                return False
+            with self._condition:
+                return any(waiting.priority < PREFETCH for waiting in self._queue)
+
+        try:
+            explanation = explainer.run(
+                x,
+                methods=first.missing(),
+                targets=targets,
+                sample_ids=[job.request.sample.id for job in batch],
+                seed=request.seed,
+                on_method=on_method,
+                cancelled=stop,
+            )
+        except Cancelled:
+            self._put_back(batch)
+            return
+        for job, logits in zip(batch, explanation.logits, strict=True):
+            job.prediction = np.asarray(logits, np.float64)
+            self._remember(job)
+            self._finish(job)
+
+    def _put_back(self, batch: list[Job]) -> None:
+        """Queue again what is still wanted after a stop between chunks."""
+        with self._condition:
+            for job in batch:
+                if job.wanted() and not self._closed:
+                    self._queue.append(job)
+                else:
+                    self._finish(job, error=Cancelled())
+            self._condition.notify()
+
+    def _remember(self, job: Job) -> None:
+        if not job.request.cacheable or job.prediction is None:
+            return
+        self.cache.put(job.keys["logits"], {"logits": job.prediction})
+        for call in job.request.methods:
+            if call.cost and call.key not in job.from_cache:
+                self.cache.put(job.keys[call.key], {"map": job.maps[call.key].values})
+
+    def _finish(self, job: Job, *, error: BaseException | None = None) -> None:
+        with self._condition:
+            self._open.discard(job)
+            if self._flying.get(job.key) is job:
+                del self._flying[job.key]
+            tickets = job.close()
+        if error is not None:
+            for ticket in tickets:
+                settle(ticket.future, error=error)
+            return
+        assert job.picture is not None
+        assert job.geometry is not None
+        assert job.prediction is not None
+        assert job.classifier is not None
+        shifted = np.exp(job.prediction - job.prediction.max())
+        answer = Answer(
+            sample_id=job.request.sample.id,
+            picture=job.picture,
+            geometry=job.geometry,
+            logits=job.prediction,
+            probabilities=shifted / shifted.sum(),
+            predicted=int(job.prediction.argmax()),
+            target=target_of(job.request, job.prediction),
+            label=job.request.sample.label,
+            class_names=job.classifier.class_names,
+            maps={call.key: job.maps[call.key] for call in job.request.methods},
+            elapsed_s=time.perf_counter() - job.submitted,
+            from_cache=frozenset(job.from_cache),
+        )
+        for ticket in tickets:
+            settle(ticket.future, answer=answer)
+
+    def _explainer(self, device: str, classifier: Classifier, request: Request) -> Explainer:
+        kept = self._explainers[device]
+        key = (classifier.fingerprint, classifier.target_layer, request.exact, request.upsampling)
+        if key not in kept:
+            kept[key] = Explainer(
+                classifier, device=device, exact=request.exact, upsampling=request.upsampling
+            )
+        kept.move_to_end(key)
+        while len(kept) > _MAX_MODELS:
+            kept.popitem(last=False)
+        return kept[key]
+
+    def _release(self, device: str) -> None:
+        """Give idle models and the device's spare memory back."""
+        self._explainers[device].clear()
+        with self._models_lock:
+            self._models.clear()
+        if device.startswith("cuda"):
+            torch.cuda.empty_cache()
+
+
+def _model_key(checkpoint: Path) -> tuple[str, int, int]:
+    try:
+        stat = checkpoint.stat()
+    except OSError as error:
+        raise ModelError(
+            "no such checkpoint", where=checkpoint, fix="train it first: xaieval train STUDY"
+        ) from error
+    return str(checkpoint.resolve()), stat.st_mtime_ns, stat.st_size
+
+
+def _preprocessing(classifier: Classifier) -> Preprocessing:
+    if classifier.preprocessing is None:
+        raise ModelError(
+            "the classifier does not say how pictures become its input",
+            where=classifier.name,
+            fix="give Classifier(..., preprocessing=Preprocessing(...))",
+        )
+    return classifier.preprocessing
