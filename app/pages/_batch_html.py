@@ -180,13 +180,16 @@ def win_table(data: Boxes, *, labels: Mapping[str, str], mode: Mode, origin: Ori
             )
             few = '<span class="few">few</span>' if any(row["few"] for row in there) else ""
             left = max((row["left_out"] for row in there), default=math.nan)
+            reasons = next((row["left_out_by"] for row in there if row["left_out_by"]), "")
+            why = f'<span class="interval">{escape(reasons)}</span>' if reasons else ""
             columns = "".join(_win_cell(row, best) for row in found)
             start = ' class="group"' if i == 0 and rows else ""
             rows.append(
                 f"<tr{start}><td>{escape(split.capitalize()) if i == 0 else ''}</td>"
                 f'<th scope="row">{escape(group)}{few}</th>'
                 f'<td class="num">{n.removeprefix("n ") or "–"}</td>'
-                f'<td class="num">{"–" if math.isnan(left) else f"{left:.0f}"}</td>{columns}</tr>'
+                f'<td class="num">{"–" if math.isnan(left) else f"{left:.0f}"}{why}</td>'
+                f"{columns}</tr>"
             )
     unknown = len(data.boxes) > 0 and data.boxes["n_low"].isna().all()
     interval = "below it the 95 % Wilson interval of all seeds' images together; "
@@ -200,7 +203,8 @@ def win_table(data: Boxes, *, labels: Mapping[str, str], mode: Mode, origin: Ori
         f"{seeds} seed{'' if seeds == 1 else 's'}; {interval}▲ highest of its row.{note}</caption>"
         '<thead><tr><th scope="col">Split</th><th scope="col">Class</th>'
         '<th scope="col" class="num" title="images per seed">n</th>'
-        f'<th scope="col" class="num" title="images per seed without a rank">left out</th>{heads}'
+        '<th scope="col" class="num" title="images that take no part, most of any seed">'
+        f"left out</th>{heads}"
         f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -313,3 +317,8 @@ def metric_options(keys: tuple[str, ...]) -> dict[str, str]:
         label = METRICS[name].label if name in METRICS else name
         options[label + key[len(name) :]] = key
     return options
+
+
+def words(text: str) -> str:
+    """Return a sentence that a screen reader reads out when it changes."""
+    return f'<p class="quiet" role="status" style="margin:0">{escape(text)}</p>'

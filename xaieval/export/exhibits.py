@@ -108,11 +108,10 @@ def exhibit_table(results: Results, view: View) -> pd.DataFrame:
 def accuracy_table(accuracy: pd.DataFrame) -> pd.DataFrame:
     """Return mean and std (ddof 0) over seeds of each accuracy, per split, train first.
 
-    >>> rows = [(1, "test", 0.5, 0.6, 10), (2, "test", 0.7, 0.6, 10)]
+    >>> rows = [(1, "test", 0.5, 0.6, 10), (2, "test", 1.0, 0.6, 10)]
     >>> frame = pd.DataFrame(rows, columns=["seed", "split", "balanced_accuracy", "accuracy", "n"])
-    >>> table = accuracy_table(frame)
-    >>> table.loc[0, ["quantity", "mean", "std"]].tolist()
-    ['balanced_accuracy', 0.6, 0.1]
+    >>> accuracy_table(frame)[["quantity", "mean", "std"]].values.tolist()[0]
+    ['balanced_accuracy', 0.75, 0.25]
     """
     rows = []
     splits = sorted(accuracy["split"].unique(), key=lambda s: (s != "train", s))
@@ -122,8 +121,8 @@ def accuracy_table(accuracy: pd.DataFrame) -> pd.DataFrame:
             values = part[quantity].dropna() if quantity in part else pd.Series(dtype=float)
             if len(values):
                 rows.append(
-                    {"split": split, "quantity": quantity, "mean": round(values.mean(), 12)}
-                    | {"std": round(values.std(ddof=0), 12), "median": values.median()}
+                    {"split": split, "quantity": quantity, "mean": values.mean()}
+                    | {"std": values.std(ddof=0), "median": values.median()}
                     | {"min": values.min(), "max": values.max(), "n_seeds": len(values)}
                     | {"n_low": part["n"].min(), "n_high": part["n"].max()}
                 )

@@ -28,7 +28,7 @@ class Boxes:
         One row per split, class and method: ``id``, ``mean``, ``std`` (ddof 0), ``median``,
         ``q1``, ``q3``, ``low`` and ``high`` (Wilson interval), ``n_seeds``, ``n_low`` and
         ``n_high`` (fewest and most images of a seed; NaN when not known), ``left_out`` (most of
-        a seed), ``whisker_low``, ``whisker_high``, ``few`` (bool).
+        a seed) and ``left_out_by`` (why), ``whisker_low``, ``whisker_high``, ``few`` (bool).
     points : DataFrame
         One row per seed of a box: ``id``, ``box``, ``seed``, ``value``, ``wins``, ``n``,
         ``left_out``, ``shift`` in [-1, 1] (sideways place inside the box).
@@ -134,6 +134,7 @@ def boxes(
                 "n_low": group["n"].min(),
                 "n_high": group["n"].max(),
                 "left_out": group["left_out"].max(),
+                "left_out_by": _why(group),
                 "whisker_low": box.low,
                 "whisker_high": box.high,
                 "few": bool(group["n"].min() < FEW_IMAGES),
@@ -155,9 +156,17 @@ def boxes(
 
 
 _STATISTICS = ("mean", "std", "median", "q1", "q3", "low", "high", "n_seeds")
-_BOX_COLUMNS = ["id", *_GROUP, *_STATISTICS, "n_low", "n_high", "left_out"]
+_BOX_COLUMNS = ["id", *_GROUP, *_STATISTICS, "n_low", "n_high", "left_out", "left_out_by"]
 _BOX_COLUMNS += ["whisker_low", "whisker_high", "few"]
 _POINT_COLUMNS = ["id", "box", "seed", *_GROUP, "value", "wins", "n", "left_out", "shift"]
+
+
+def _why(group: pd.DataFrame) -> str:
+    """Return why images were left out, of the seed with the most of them."""
+    if "left_out_by" not in group or not group["left_out"].notna().any():
+        return ""
+    why = group.loc[group["left_out"].idxmax(), "left_out_by"]
+    return why if isinstance(why, str) else ""
 
 
 def _order(column: pd.Series[str], first: str | None) -> list[str]:
