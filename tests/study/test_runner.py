@@ -226,7 +226,7 @@ def test_a_run_end_to_end(out: Path, use: Any, backend: Any):
     assert (predictions.groupby(["seed", "split"]).size().unstack()["test"] == 4).all()
     assert len(results.scores()) == 2 * 16 * 3 * 2
     assert len(results.map_stats()) == 2 * 16 * 3
-    good = results.scores(class_name="good")
+    good = results.scores(class_name="good", metric_key="topk_overlap")
     assert set(good["reason"]) == {"empty-mask"}
     assert good["value"].isna().all()
     spot = results.scores(class_name="spot", metric_key="area_share")

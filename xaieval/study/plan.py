@@ -44,7 +44,7 @@ def resolve(study: Study, region_names: Sequence[str]) -> Resolved:
     ConfigError
         For an unknown method, metric, option, rule or region, with a suggestion.
     """
-    from xaieval.methods import METHODS, resolve_methods
+    from xaieval.methods import resolve_methods
     from xaieval.metrics import Rules, resolve_metrics
 
     calls = tuple(resolve_methods([_plain(item) for item in study.explain.methods]))
@@ -52,7 +52,7 @@ def resolve(study: Study, region_names: Sequence[str]) -> Resolved:
     for region in study.score.regions:
         if region not in region_names:
             raise unknown("region", region, region_names, where="[score] regions")
-    competing = [call.key for call in calls if not METHODS[call.id].baseline]
+    competing = [call.key for call in calls if not call.spec.baseline]
     if study.explain.compete:
         competing = []
         for name in study.explain.compete:
