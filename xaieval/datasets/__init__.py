@@ -1,1 +1,27 @@
+"""Datasets: one file per layout on disk, one table of specs, the built-in generators."""
 
+from __future__ import annotations
+
+from xaieval.datasets.base import Dataset, DatasetSpec, Download, Problem, Record
+from xaieval.datasets.catalogue import DATASETS, detect_layout, home, locate, open_dataset
+from xaieval.datasets.images import read_image, read_index_mask, read_mask
+from xaieval.datasets.splits import Fold, SplitPlan, make_splits
+
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "DatasetSpec",
+    "Download",
+    "Fold",
+    "Problem",
+    "Record",
+    "SplitPlan",
+    "detect_layout",
+    "home",
+    "locate",
+    "make_splits",
+    "open_dataset",
+    "read_image",
+    "read_index_mask",
+    "read_mask",
+]

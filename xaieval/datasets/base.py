@@ -1,4 +1,4 @@
-"""What a dataset is: records that read lazily, the problems met on opening, the spec of a layout."""
+"""What a dataset is: records that read lazily, problems met on opening, the spec of a layout."""
 
 from __future__ import annotations
 

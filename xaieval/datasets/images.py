@@ -1,0 +1,241 @@
+"""Reading pictures and masks from files: every common mode, upright, with errors that help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import PIL
+import PIL.Image
+
+from xaieval.errors import DataError
+from xaieval.types import Image, Mask
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+"""Files that count as images, in any case of letters."""
+MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
+"""Files that count as masks: lossless formats, because a JPEG smears a mask's border."""
+
+ORIENTATION = 0x0112  # EXIF 2.32, 4.6.4 A "Orientation"
+_UPRIGHT = {
+    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
+    3: PIL.Image.Transpose.ROTATE_180,
+    4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
+    5: PIL.Image.Transpose.TRANSPOSE,
+    6: PIL.Image.Transpose.ROTATE_270,
+    7: PIL.Image.Transpose.TRANSVERSE,
+    8: PIL.Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = {5, 6, 7, 8}
+_INTACT = "replace it by an intact copy, or remove it"
+
+
+def is_image_name(path: Path) -> bool:
+    """Tell whether a name ends like an image's and is not hidden."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def read_image(path: Path) -> Image:
+    """Read a picture as uint8 (H, W, 3) RGB, upright.
+
+    Grey is repeated over the channels; palettes are resolved; transparency is composited on
+    white; CMYK and other colour spaces are converted. 16-bit grey becomes round(v / 257), the
+    inverse of widening 8 bits to 16; of 16-bit colour the high byte is taken (at most one level
+    off). The EXIF orientation is applied where the file states it ahead of its pixels. Of several
+    frames the first is read.
+
+    Raises
+    ------
+    DataError
+        When the file is missing, a folder, empty, no image, damaged, or holds floats or 32-bit
+        integers, whose black and white nobody knows.
+    """
+    with _opened(path) as image:
+        upright = _upright(image)
+        if image.mode.startswith("I"):
+            return _rgb(np.round(_sixteen_bits(upright, path) / 257).astype(np.uint8))
+        if image.mode == "F":
+            raise _unknown_range(path, "floating point")
+        if _has_alpha(upright):
+            upright = _on(upright, "white")
+        if upright.mode in ("1", "L"):
+            return _rgb(np.array(upright.convert("L")))
+        return np.array(upright.convert("RGB"))
+
+
+def read_mask(path: Path) -> Mask:
+    """Read a mask as bool (H, W): True where the grey value is above 0, upright like images.
+
+    Colours count by their grey value, palettes by their colours; transparent pixels are outside
+    (composited on black).
+
+    Raises
+    ------
+    DataError
+        As ``read_image``.
+    """
+    with _opened(path) as image:
+        upright = _upright(image)
+        if image.mode.startswith(("I", "F")):
+            return np.array(upright) > 0
+        if _has_alpha(upright):
+            upright = _on(upright, "black")
+        return np.array(upright.convert("L")) > 0
+
+
+def read_index_mask(path: Path) -> npt.NDArray[np.int32]:
+    """Read an index mask as int32 (H, W): palette indices, or the grey values themselves.
+
+    Raises
+    ------
+    DataError
+        As ``read_image``; also for colour images, which hold no indices.
+    """
+    with _opened(path) as image:
+        if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
+            raise DataError(
+                "not an index mask",
+                where=path,
+                expected="a palette or grey image whose values are region numbers",
+                got=f"mode {image.mode}",
+                fix="save it with a palette, or use one mask file per region",
+            )
+        return np.array(_upright(image)).astype(np.int32)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return (height, width) of the upright image from the file's header, no pixel decoded.
+
+    Raises
+    ------
+    DataError
+        As ``read_image``, as far as the header shows it.
+    """
+    with _opened(path) as image:
+        width, height = image.size
+        return (width, height) if _orientation(image) in _SIDEWAYS else (height, width)
+
+
+def verify(path: Path) -> None:
+    """Check a file's checksums where its format has some (PNG), on top of what decoding finds.
+
+    Raises
+    ------
+    DataError
+        When they do not match.
+    """
+    with _opened(path) as image:
+        image.verify()
+
+
+# Readers bound to files with functools.partial, so that records can be pickled.
+
+
+def read_masks(files: Mapping[str, Path]) -> dict[str, Mask]:
+    """Read one mask file per region."""
+    return {region: read_mask(path) for region, path in files.items()}
+
+
+def read_indexed(path: Path, legend: Mapping[int, str]) -> dict[str, Mask]:
+    """Read every region of a legend {index: name} from one index mask; indices may share a name."""
+    values = read_index_mask(path)
+    regions: dict[str, Mask] = {}
+    for index, name in legend.items():
+        here = values == index
+        regions[name] = regions[name] | here if name in regions else here
+    return regions
+
+
+def read_empty(image: Path, region: str) -> dict[str, Mask]:
+    """Return the region that is known to be empty, at the size of its image."""
+    return {region: np.zeros(image_size(image), np.bool_)}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[PIL.Image.Image]:
+    """Open a file lazily; whatever fails until the block ends becomes one clear DataError."""
+    if path.is_dir():
+        raise DataError(
+            "a folder named like an image", where=path, fix="rename the folder or remove it"
+        )
+    try:
+        with PIL.Image.open(path) as image:
+            yield image
+    except DataError:
+        raise
+    except FileNotFoundError:
+        raise DataError("no such file", where=path, fix="check the path") from None
+    except PermissionError as error:
+        raise DataError(
+            "cannot be read", where=path, got=error.strerror, fix="change its permissions"
+        ) from error
+    except PIL.UnidentifiedImageError:
+        what, got = _not_an_image(path)
+        raise DataError(what, where=path, expected="an image", got=got, fix=_INTACT) from None
+    except PIL.Image.DecompressionBombError as error:
+        raise DataError("too many pixels", where=path, got=error, fix="scale it down") from error
+    except Exception as error:  # Pillow's readers raise whatever damaged bytes lead them to
+        raise DataError(
+            "damaged image", where=path, got=str(error) or type(error).__name__, fix=_INTACT
+        ) from error
+
+
+def _not_an_image(path: Path) -> tuple[str, str]:
+    head = path.read_bytes()[:512]
+    if not head:
+        return "empty file", "0 bytes"
+    text = not any(byte < 9 for byte in head)
+    try:
+        head[:500].decode()
+    except UnicodeDecodeError as error:
+        text = text and error.reason == "unexpected end of data"
+    return "not an image", "text" if text else "unknown bytes"
+
+
+def _orientation(image: PIL.Image.Image) -> int:
+    # The base class's method: PNG's own decodes every pixel to look for a trailing chunk.
+    value: Any = PIL.Image.Image.getexif(image).get(ORIENTATION, 1)
+    return value if isinstance(value, int) else 1
+
+
+def _upright(image: PIL.Image.Image) -> PIL.Image.Image:
+    orientation = _orientation(image)  # before load(), which may add what stands behind the pixels
+    image.load()
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _has_alpha(image: PIL.Image.Image) -> bool:
+    return "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
+
+
+def _on(image: PIL.Image.Image, colour: str) -> PIL.Image.Image:
+    if image.mode == "La":  # premultiplied grey has no direct way to RGBA
+        image = image.convert("LA")
+    layer = image.convert("RGBA")
+    ground = PIL.Image.new("RGBA", layer.size, colour)
+    return PIL.Image.alpha_composite(ground, layer).convert("RGB")
+
+
+def _sixteen_bits(image: PIL.Image.Image, path: Path) -> npt.NDArray[np.int64]:
+    values = np.array(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise _unknown_range(path, f"values {values.min()} to {values.max()}")
+    return values
+
+
+def _rgb(grey: npt.NDArray[np.uint8]) -> Image:
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _unknown_range(path: Path, got: str) -> DataError:
+    return DataError(
+        "not an 8- or 16-bit image",
+        where=path,
+        expected="8 or 16 bits per channel",
+        got=got,
+        fix="convert it to 8-bit PNG",
+    )
