@@ -27,6 +27,9 @@ from .services import Services
 SKELETON_AFTER_S = 0.08
 """Maps that come sooner are shown at once; a skeleton would only flicker."""
 
+PREFETCH_AFTER_S = 0.15
+"""Leaves the processor to the browser until the view is painted."""
+
 
 class Screen(Protocol):
     """Whatever shows a view."""
@@ -109,9 +112,25 @@ class Explaining:
             for ticket in (old, *stale):
                 if ticket is not None and not ticket.future.done():
                     ticket.cancel()
+        if turn == self._turn and scene is not None and ahead:
+            await asyncio.sleep(PREFETCH_AFTER_S)
         if turn == self._turn and scene is not None:
-            self._ahead = [self._submit(next_wish, PREFETCH) for next_wish in ahead]
+            self._ahead = [self._prepare(next_wish) for next_wish in ahead]
         return scene if turn == self._turn else None
+
+    def _prepare(self, wish: Wish) -> Ticket:
+        """Compute and draw what may be wanted next; its failure shows when it is wanted."""
+        ticket = self._submit(wish, PREFETCH)
+
+        def draw(future: Future[Answer]) -> None:
+            if not future.exception():
+                answer = future.result()
+                self.services.later.submit(
+                    lambda: self._view(wish, self._scene(wish), answer.maps, answer)
+                )
+
+        ticket.future.add_done_callback(draw)
+        return ticket
 
     def _submit(self, wish: Wish, priority: int, on_map: Any = None) -> Ticket:
         sample = self.services.sample(wish.study, wish.sample_id)
@@ -246,13 +265,12 @@ class Explaining:
                     title=f"{call.key}: {spec.summary}",
                     baseline=spec.baseline,
                     drawn=drawn,
+                    topk=self.services.topk(maps[call.key], scene, k),
                     identity=f"{scene.key}-{id(drawn)}",
                     scores=scores[call.key],
                     place=places.get(call.key),
                     competes=call.key in wish.compete,
-                    mask=scene.mask,
                     mask_note=scene.mask_note,
-                    k=k,
                     share=scene.share,
                 )
             )

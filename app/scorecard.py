@@ -50,6 +50,22 @@ def draw(heatmap: Heatmap) -> Drawn:
     return Drawn(heatmap, data_uri(levels(values)), float(values.min()), float(values.max()))
 
 
+@dataclass(frozen=True)
+class Topk:
+    """A Top-K overlay as a PNG, and how many of the K lie in the mask (px; None without one)."""
+
+    k: int
+    src: str
+    hits: float | None
+
+
+def draw_topk(heatmap: Heatmap, mask: Mask | None, k: int) -> Topk:
+    """Mark the K strongest pixels of a heatmap against its mask."""
+    weights = topk_weights(heatmap.values, k)
+    hits = None if mask is None else float(weights[mask].sum())
+    return Topk(k, data_uri(topk_layer(weights, mask)), hits)
+
+
 def shown_metrics(metric: str, k: int | None) -> tuple[str, ...]:
     """Return the metric keys of a card, the ranking one first.
 
@@ -161,18 +177,16 @@ def card(
     title: str,
     baseline: bool,
     drawn: Drawn,
+    topk: Topk,
     identity: str,
     scores: Mapping[str, Score],
     place: Place | None,
     competes: bool,
-    mask: Mask | None,
     mask_note: str,
-    k: int,
     share: float,
 ) -> dict[str, Any]:
     """Return a filled card as the browser takes it; ``identity`` names the map's content."""
     flags = drawn.heatmap.flags
-    weights = topk_weights(drawn.heatmap.values, k)
     badges = [
         {"text": FLAG_TEXT[flag][0], "kind": "flag", "title": FLAG_TEXT[flag][1]}
         for flag in sorted(flags & FLAG_TEXT.keys())
@@ -185,10 +199,10 @@ def card(
         badges.append({"text": "baseline", "kind": "", "title": "A reference line: never wins."})
     elif not competes:
         badges.append({"text": "not ranked", "kind": "", "title": "Not among those that compete."})
-    rows = [] if mask is None else [score_row(m, s, share) for m, s in scores.items()]
+    rows = [] if topk.hits is None else [score_row(m, s, share) for m, s in scores.items()]
     if rows:
         rows[0]["ranks"] = True
-    hits = "" if mask is None else f", {float(weights[mask].sum()):.0f} of them in the mask"
+    hits = "" if topk.hits is None else f", {topk.hits:.0f} of them in the mask"
     return {
         "key": key,
         "label": label,
@@ -201,10 +215,10 @@ def card(
         "low": drawn.low,
         "high": drawn.high,
         "heat_alt": f"Heatmap of {label} over the image",
-        "topk": {"id": f"top-{identity}-{k}", "src": data_uri(topk_layer(weights, mask))},
-        "topk_alt": f"The {k} strongest pixels of {label}{hits}",
+        "topk": {"id": f"top-{identity}-{topk.k}", "src": topk.src},
+        "topk_alt": f"The {topk.k} strongest pixels of {label}{hits}",
         "rows": rows,
-        "note": mask_note if mask is None else "",
+        "note": mask_note,
     }
 
 

@@ -8,8 +8,11 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
 
 from xaieval.backend import Backend
 from xaieval.errors import ConfigError, XaievalError
@@ -19,7 +22,7 @@ from xaieval.types import Heatmap, Sample, Score
 
 from .catalogue import Catalogue
 from .scene import Scene, make_scene
-from .scorecard import Drawn, draw, rate
+from .scorecard import Drawn, Topk, draw, draw_topk, rate
 
 V = TypeVar("V")
 
@@ -63,6 +66,8 @@ class Services:
     problems : tuple of Problem
     pool : ThreadPoolExecutor
         For reading, scoring and encoding; models run in the backend only.
+    later : ThreadPoolExecutor
+        The same for what nobody waits for yet: neighbours, thumbnails.
     """
 
     def __init__(
@@ -75,11 +80,13 @@ class Services:
         self.results = results
         self.problems = problems
         self.pool = ThreadPoolExecutor(2, thread_name_prefix="xaieval-page")
+        self.later = ThreadPoolExecutor(1, thread_name_prefix="xaieval-later")
         self._backend = backend
         self._catalogues: dict[str, Catalogue | None] = {}
         self._lock = threading.Lock()
         self._samples, self._scenes = Kept(24), Kept(256)
-        self._drawn, self._rated, self._thumbs = Kept(512), Kept(2048), Kept(4096)
+        self._drawn, self._topk, self._rated = Kept(512), Kept(1024), Kept(2048)
+        self._thumbs = Kept(4096)
 
     @property
     def backend(self) -> Backend:
@@ -124,6 +131,12 @@ class Services:
         """Return a heatmap ready for the browser; equal values are drawn once."""
         return self._drawn.get(_content(heatmap), lambda: draw(heatmap))
 
+    def topk(self, heatmap: Heatmap, scene: Scene, k: int) -> Topk:
+        """Return a Top-K overlay ready for the browser."""
+        return self._topk.get(
+            (_content(heatmap), scene.key, k), lambda: draw_topk(heatmap, scene.mask, k)
+        )
+
     def rate(
         self, maps: dict[str, Heatmap], scene: Scene, metrics: Sequence[str]
     ) -> dict[str, dict[str, Score]]:
@@ -158,7 +171,8 @@ class Services:
 
 
 def _content(heatmap: Heatmap) -> Hashable:
-    return (heatmap.values.shape, hash(heatmap.values.tobytes()), heatmap.flags)
+    data = np.ascontiguousarray(heatmap.values)
+    return (data.shape, blake2b(data, digest_size=16).digest(), heatmap.flags)
 
 
 @lru_cache(maxsize=1)

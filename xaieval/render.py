@@ -115,16 +115,21 @@ def topk_layer(weights: npt.NDArray[np.floating], mask: Mask | None) -> Layer:
     uint8 (H, W, 4)
         Transparent where neither selected nor in the mask.
     """
-    hit, miss, false_alarm = (np.array(rgb(TOPK_COLOURS[n])) for n in TOPK_COLOURS)
-    share = np.clip(weights, 0, 1).astype(np.float64)[..., None]
-    layer = np.zeros((*weights.shape, 4), np.float64)
+    hit, miss, false_alarm = (rgb(TOPK_COLOURS[name]) for name in TOPK_COLOURS)
     if mask is None:
-        layer[..., :3], layer[..., 3:] = hit, share * 255
+        inside, palette = np.zeros(weights.shape, bool), [(*hit, 0), (*hit, 255)]
     else:
-        inside = mask[..., None]
-        layer[..., :3] = np.where(inside, share * hit + (1 - share) * miss, false_alarm)
-        layer[..., 3:] = np.where(inside, 1.0, share) * 255
-    return np.asarray(np.rint(layer), np.uint8)
+        inside, palette = mask, [(*false_alarm, 0), (*false_alarm, 255), (*miss, 255), (*hit, 255)]
+    colours = np.array(palette, np.uint8)
+    layer = colours[2 * inside.astype(np.uint8) + (weights >= 1)]
+    # Only tied pixels at the border are partly in: few, so they are mixed one state at a time.
+    torn = (weights > 0) & (weights < 1)
+    if torn.any():
+        share = weights[torn].astype(np.float64)[:, None]
+        state = 2 * inside[torn].astype(np.uint8)
+        out, selected = colours[state].astype(np.float64), colours[state + 1].astype(np.float64)
+        layer[torn] = np.rint(share * selected + (1 - share) * out)
+    return layer
 
 
 def topk_overlay(

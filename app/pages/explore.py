@@ -331,7 +331,7 @@ class ExplorePage(pn.viewable.Viewer):
         for start in range(0, len(missing), 10):
             batch = missing[start : start + 10]
             found = await loop.run_in_executor(
-                self.services.pool,
+                self.services.later,
                 lambda batch=batch: {i.id: self.services.thumb(study, i.sample_id) for i in batch},
             )
             if items is not self.items:

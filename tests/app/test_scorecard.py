@@ -12,6 +12,7 @@ from app.scorecard import (
     at_k,
     card,
     draw,
+    draw_topk,
     ordinal,
     rank,
     rate,
@@ -124,13 +125,12 @@ def build(key: str, *, mask: np.ndarray | None, place: Place | None) -> dict[str
         title="",
         baseline=False,
         drawn=draw(maps[key]),
+        topk=draw_topk(maps[key], mask, 3),
         identity="x",
         scores=rate(maps, mask, ["topk_overlap"])[key],
         place=place,
         competes=True,
-        mask=mask,
-        mask_note="No ground truth: scores need a mask.",
-        k=3,
+        mask_note="" if mask is not None else "No ground truth: scores need a mask.",
         share=0.15,
     )
 
