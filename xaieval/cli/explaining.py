@@ -94,7 +94,7 @@ def explain(
 
 
 def _sample(image: Path, mask: Path | None) -> Any:
-    from xaieval.datasets.pixels import read_image, read_mask
+    from xaieval.datasets import read_image, read_mask
     from xaieval.types import Sample
 
     return Sample(
