@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from xaieval.datasets.base import Dataset, LayoutSplit, Problem, Record
 from xaieval.datasets.images import (
@@ -31,7 +30,19 @@ class Found:
     masks: Mapping[str, Path] = field(default_factory=dict)
     read_regions: Callable[[], Mapping[str, Mask]] = dict
     has_mask: bool = False
-    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+class NothingUsable(DataError):
+    """Every image of a folder is faulty; says the first problem and keeps them all."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        first = self.problems[0]
+        more = len(self.problems) - 1
+        what = (
+            f"{first.what} (and {more} more problems: no image is usable)" if more else first.what
+        )
+        super().__init__(what, where=first.path, fix=first.fix)
 
 
 def nfc(text: str) -> str:
@@ -109,7 +120,7 @@ def assemble(
             kept[key] = item
     if not kept:
         if faulty:
-            raise faulty[0].error()
+            raise NothingUsable(faulty)
         raise DataError(
             "no images",
             where=root,
@@ -125,9 +136,8 @@ def assemble(
             read_image=partial(read_image, item.path),
             read_regions=item.read_regions,
             meta={
-                **item.meta,
-                "file": _relative(item.path, root),
-                "mask_files": {r: _relative(path, root) for r, path in item.masks.items()},
+                "file": item.path.relative_to(root).as_posix(),
+                "mask_files": {r: p.relative_to(root).as_posix() for r, p in item.masks.items()},
             },
         )
         for key, item in kept.items()
@@ -179,10 +189,6 @@ def missing_mask(image: Path, expected: Path) -> Problem:
     return Problem(image, "missing mask", f"add {expected}", left_out=False)
 
 
-def _relative(path: Path, root: Path) -> str:
-    return nfc(path.relative_to(root).as_posix())
-
-
 def _contents(root: Path, files: tuple[Path, ...]) -> list[tuple[str, str]]:
     """Return (relative name, sha256) of each file, sorted."""
-    return sorted((_relative(path, root), digest_file(path)) for path in files)
+    return sorted((nfc(path.relative_to(root).as_posix()), digest_file(path)) for path in files)
