@@ -5,6 +5,7 @@ from __future__ import annotations
 from xaieval.datasets.base import Dataset, DatasetSpec, Download, Problem, Record
 from xaieval.datasets.catalogue import DATASETS, detect_layout, home, locate, open_dataset
 from xaieval.datasets.check import check
+from xaieval.datasets.download import fetch
 from xaieval.datasets.images import read_image, read_index_mask, read_mask
 from xaieval.datasets.splits import Fold, SplitPlan, make_splits
 
@@ -19,6 +20,7 @@ __all__ = [
     "SplitPlan",
     "check",
     "detect_layout",
+    "fetch",
     "home",
     "locate",
     "make_splits",
