@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias, cast
 
+import numpy as np
 from captum.attr import Attribution
 from torch import Tensor
 
@@ -98,6 +99,8 @@ class MethodCall:
 def _written(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, (Tensor, np.ndarray)):
+        return f"{type(value).__name__}{tuple(value.shape)}"
     return "none" if value is None else str(value)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+import numpy as np
 import torch
 from captum.attr import Attribution
 from torch import Tensor, nn
@@ -87,7 +88,14 @@ def captum_spec(method: Attribution | type[Attribution]) -> MethodSpec:
                 passes.check()
                 row = passes.x[index : index + 1]
                 seed = int(digest(sample, label, passes.seed)[:15], 16)
-                found = _attribute(instance, row.to(like), target, given, seed, label)
+                found = _attribute(
+                    instance,
+                    row.to(like).detach().clone().requires_grad_(),
+                    target,
+                    given,
+                    seed,
+                    label,
+                )
                 maps.append(found.to(passes.x))
         attribution = torch.cat(maps)
         if attribution.shape[-2:] != passes.x.shape[-2:]:
@@ -181,15 +189,27 @@ def _eval(modules: list[nn.Module]) -> Iterator[None]:
             layer.training = mode
 
 
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed the global generators that captum draws from (torch's and numpy's), and restore them."""
+    state = np.random.get_state()  # noqa: NPY002 - captum's GradientShap uses this generator
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
+
+
 def _attribute(
     method: Attribution, row: Tensor, target: int, options: Options, seed: int, label: str
 ) -> Tensor:
     """Explain one image: (1, C, H, W), or a layer's map (1, K, h, w)."""
-    devices = [row.device] if row.is_cuda else []
     try:
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed)
-            found = method.attribute(row, target=target, **options)
+        with _seeded(seed, row.device):
+            leaf = row.requires_grad_()
+            found = method.attribute(leaf, target=target, **options)
     except (XaievalError, Cancelled):
         raise
     except Exception as error:  # whatever captum or the network raises

@@ -1,0 +1,276 @@
+"""Shared passes: how many there are, and that company, order and memory change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from xaieval.errors import Cancelled, MethodError
+from xaieval.methods import Explainer, resolve_methods
+from xaieval.methods.passes import Engine, Rows, fill, rows_for
+from xaieval.methods.steady import steady, whole_size
+from xaieval.models import Classifier
+
+MakeClassifier = Callable[..., Classifier]
+MakeNoise = Callable[..., Tensor]
+ONE_PASS = ["gradcam", "saliency", "gradient_x_input"]
+
+
+class Watch:
+    """Rows and passes seen by a layer, forward; backward passes of the network."""
+
+    def __init__(self) -> None:
+        self.forward_rows = self.forwards = self.backwards = 0
+
+
+@contextmanager
+def watching(explainer: Explainer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    watch = Watch()
+    first = next(m for m in explainer.prepared.module.modules() if isinstance(m, nn.Conv2d))
+
+    def forward(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        watch.forwards += 1
+        watch.forward_rows += len(inputs[0])
+
+    grad = torch.autograd.grad
+
+    def backward(*args: object, **kwargs: object) -> object:
+        watch.backwards += 1
+        return grad(*args, **kwargs)
+
+    handle = first.register_forward_hook(forward)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.autograd, "grad", backward)
+        yield watch
+    handle.remove()
+
+
+@pytest.fixture
+def explainer(make_classifier: MakeClassifier) -> Explainer:
+    made = Explainer(make_classifier("small-cnn", 64))
+    made._rows[64, 64] = Rows(point=4, path=8)
+    return made
+
+
+@pytest.mark.parametrize("targets", ["predicted", torch.tensor([0, 1, 2, 3, 4, 0, 1, 2])])
+def test_each_row_runs_once(
+    explainer: Explainer,
+    make_noise: MakeNoise,
+    monkeypatch: pytest.MonkeyPatch,
+    targets: str | Tensor,
+) -> None:
+    x = make_noise(8, 64)
+    with watching(explainer, monkeypatch) as seen:
+        explainer.run(x, methods=resolve_methods(ONE_PASS), targets=targets)
+    assert (seen.forward_rows, seen.forwards, seen.backwards) == (8, 2, 2)
+    with watching(explainer, monkeypatch) as seen:
+        methods = resolve_methods([*ONE_PASS, "integrated_gradients", "random", "sobel"])
+        explainer.run(x, methods=methods, targets=targets)
+    assert (seen.forward_rows, seen.forwards, seen.backwards) == (8 * 26, 2 + 25, 2 + 25)
+
+
+def test_without_gradients_nothing_goes_backward(
+    explainer: Explainer, make_noise: MakeNoise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with watching(explainer, monkeypatch) as seen:
+        explainer.run(make_noise(4, 64), methods=resolve_methods(["random", "centre_prior"]))
+    assert (seen.forward_rows, seen.backwards) == (4, 0)
+
+
+def test_the_decoder_never_runs(make_classifier: MakeClassifier, make_noise: MakeNoise) -> None:
+    for exact in (False, True):
+        explainer = Explainer(make_classifier("small-cnn", 64), exact=exact)
+        decoder = explainer.prepared.module.get_submodule("decoder")
+
+        def refuse(*_: object) -> None:
+            raise AssertionError("the decoder ran")
+
+        handles = [layer.register_forward_hook(refuse) for layer in decoder.modules()]
+        methods = resolve_methods([*ONE_PASS, "integrated_gradients[n_steps=3]", "occlusion"])
+        explainer.run(make_noise(2, 64), methods=methods)
+        assert handles
+
+
+@pytest.mark.parametrize(
+    ("arch", "size", "exact"),
+    [
+        ("small-cnn", 64, False),
+        ("small-cnn", 64, True),
+        ("mobilenet-v2", 96, False),
+        ("efficientnet-b0", 96, False),
+        ("efficientnet-b0", 96, True),
+        ("efficientnet-b0", 80, False),
+    ],
+)
+def test_company_and_order_change_no_bit(
+    make_classifier: MakeClassifier, make_noise: MakeNoise, arch: str, size: int, exact: bool
+) -> None:
+    explainer = Explainer(make_classifier(arch, size), exact=exact)
+    methods = resolve_methods([*ONE_PASS, "integrated_gradients[n_steps=3]", "random", "sobel"])
+    x = make_noise(5, size)
+    ids = [f"image {i}" for i in range(5)]
+
+    def maps(rows: list[int]) -> dict[str, np.ndarray]:
+        found = explainer.run(x[rows], methods=methods, sample_ids=[ids[i] for i in rows])
+        return {**found.maps, "logits": found.logits}
+
+    together = maps([0, 1, 2, 3, 4])
+    for rows in ([4, 2, 0, 3, 1], [3, 0], [2], [1, 4, 1]):
+        for key, found in maps(rows).items():
+            assert np.array_equal(found, together[key][rows]), (key, rows)
+
+
+def test_which_methods_share_a_pass_changes_no_bit(
+    explainer: Explainer, make_noise: MakeNoise
+) -> None:
+    x = make_noise(3, 64)
+    names = [*ONE_PASS, "integrated_gradients[n_steps=4]", "occlusion"]
+    together = explainer.run(x, methods=resolve_methods(names)).maps
+    for name in names:
+        (alone,) = explainer.run(x, methods=resolve_methods([name])).maps.values()
+        assert np.array_equal(alone, together[name]), name
+
+
+def test_cheap_methods_report_first(explainer: Explainer, make_noise: MakeNoise) -> None:
+    names = ["occlusion", "integrated_gradients", "integrated_gradients[n_steps=3]", "gradcam"]
+    told: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = []
+    found = explainer.run(
+        make_noise(3, 64),
+        methods=resolve_methods([*names, "random"]),
+        targets=torch.tensor([2, 0, 1]),
+        on_method=lambda key, maps, targets: told.append((key, maps.shape, tuple(targets))),
+    )
+    assert [key for key, _, _ in told] == ["random", *reversed(names[1:]), "occlusion"]
+    assert all(rest == ((3, 64, 64), (2, 0, 1)) for _, *rest in told for rest in [tuple(rest)])
+    assert list(found.maps) == [*names, "random"]
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_cancel_between_passes(explainer: Explainer, make_noise: MakeNoise, after: int) -> None:
+    asked = iter([False] * after)
+    methods = resolve_methods(["gradcam", "integrated_gradients", "occlusion"])
+    with pytest.raises(Cancelled):
+        explainer.run(make_noise(2, 64), methods=methods, cancelled=lambda: next(asked, True))
+    assert not any(layer._forward_hooks for layer in explainer.prepared.module.modules())
+
+
+def test_a_run_asks_before_every_pass(explainer: Explainer, make_noise: MakeNoise) -> None:
+    asked = []
+    methods = resolve_methods(["gradcam", "integrated_gradients"])
+    explainer.run(make_noise(4, 64), methods=methods, cancelled=lambda: bool(asked.append(1)))
+    assert len(asked) == 1 + 13  # 4 rows by 4, then 100 rows by 8
+
+
+def test_out_of_memory_halves_and_is_remembered(
+    explainer: Explainer, make_noise: MakeNoise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, methods = make_noise(5, 64), resolve_methods(["saliency", "integrated_gradients"])
+    whole = explainer.run(x, methods=methods)
+    explainer._rows[64, 64] = Rows(point=4, path=8)
+    logits, sizes = explainer.prepared.logits, []
+
+    def small_machine(rows: Tensor) -> Tensor:
+        sizes.append(len(rows))
+        if len(rows) > 4:
+            raise torch.OutOfMemoryError("out of memory")
+        return logits(rows)
+
+    monkeypatch.setattr(explainer.prepared, "logits", small_machine)
+    halved = explainer.run(x, methods=methods)
+    assert explainer.rows((64, 64)) == Rows(point=2, path=4)
+    assert sizes.count(8) == 1
+    for key, found in halved.maps.items():
+        np.testing.assert_allclose(found, whole.maps[key], atol=1e-5 * whole.maps[key].max())
+    explainer.run(x, methods=methods)
+    assert sizes.count(8) == 1
+
+
+def test_memory_that_never_suffices_is_an_error(
+    explainer: Explainer, make_noise: MakeNoise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(rows: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(explainer.prepared, "logits", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        explainer.run(make_noise(2, 64), methods=resolve_methods(["saliency"]))
+    assert explainer.rows((64, 64)) == Rows(2, 2)
+
+
+def test_other_errors_pass_through(
+    explainer: Explainer, make_noise: MakeNoise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(rows: Tensor) -> Tensor:
+        raise RuntimeError("shape mismatch")
+
+    monkeypatch.setattr(explainer.prepared, "logits", broken)
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        explainer.run(make_noise(2, 64), methods=resolve_methods(["saliency"]))
+
+
+def test_no_gradient_is_one_clear_error() -> None:
+    class Detached(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 2, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.conv(x.detach()).mean((2, 3))
+
+    x = torch.zeros(2, 3, 8, 8)
+    explainer = Explainer(Classifier(Detached(), example=x))
+    with pytest.raises(MethodError, match="no gradient"):
+        explainer.run(x, methods=resolve_methods(["saliency"]))
+
+
+def test_rows_are_whole_per_thread() -> None:
+    cpu = torch.device("cpu")
+    for threads in (1, 2, 3, 4, 16):
+        for side in (32, 64, 112, 192, 224, 512):
+            rows = rows_for(cpu, (side, side), threads)
+            assert rows.point % threads == rows.path % threads == 0
+            assert 2 <= rows.point <= rows.path <= 16 + threads
+    assert rows_for(torch.device("cuda"), (224, 224), 2) == Rows(8, 32)
+
+
+def test_fill_repeats_the_last_row() -> None:
+    x = torch.arange(3.0)[:, None]
+    assert fill(x, 5)[:, 0].tolist() == [0, 1, 2, 2, 2]
+    assert fill(x, 3).tolist() == x.tolist()
+
+
+def test_whole_size_leaves_no_thread_a_rest() -> None:
+    for numel in (1, 63, 64, 65, 1000, 32768, 32769, 98784, 262144, 300001):
+        for threads in (1, 2, 3, 4, 7, 8):
+            size = whole_size(numel, threads)
+            sharing = min(threads, -(-size // 32768))
+            assert size >= numel
+            assert size % sharing == 0
+            assert size // sharing % 64 == 0
+
+
+@pytest.mark.parametrize("layer", [nn.SiLU(), nn.Sigmoid(), nn.GELU(), nn.Tanh(), nn.ELU()])
+def test_steady_layers_compute_the_same(layer: nn.Module) -> None:
+    x = torch.randn(3, 7, 5, 5, generator=torch.Generator().manual_seed(0))
+    for layout in (torch.contiguous_format, torch.channels_last):
+        twins = []
+        for twin in (layer, nn.Sequential(type(layer)())):
+            if twin is not layer:
+                steady(twin)
+            leaf = x.clone().contiguous(memory_format=layout).requires_grad_()
+            y = twin(leaf)
+            (gradient,) = torch.autograd.grad(y.square().sum(), leaf)
+            twins.append((y.detach(), gradient))
+        torch.testing.assert_close(twins[0], twins[1])
+
+
+def test_one_logit_row_is_padded(explainer: Explainer, make_noise: MakeNoise) -> None:
+    engine = Engine(explainer.prepared, Rows(4, 8), None)
+    x = make_noise(9, 64)
+    alone = engine.logits(x[:1], 8)
+    assert torch.equal(alone, engine.logits(x[:8], 8)[:1])
