@@ -188,3 +188,166 @@ def test_errors_carry_no_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr("xaieval.study.results.read_manifest", fail)
     found = call("summary", tmp_path)
     assert found.output == "error: a.png: damaged picture. Fetch it again.\n"
+
+
+STUDY = """
+schema = 1
+[study]
+id = "tiny"
+title = "Tiny nuts"
+[data]
+name = "synthetic-hazelnut"
+options = { n_per_class = 3, size = 48 }
+split_scheme = "stratified"
+[model]
+arch = "small-cnn"
+input_size = [48, 48]
+[train]
+seeds = [1, 2]
+epochs = 1
+batch = 5
+[explain]
+methods = ["gradcam", "saliency", "random"]
+[score]
+metrics = ["topk_overlap", "area_share"]
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "tiny.toml").write_text(STUDY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        found = call("train", "tiny.toml", "--device", "cpu")
+    assert found.exit_code == 0, found.output
+    assert "2 trained models in results/tiny/checkpoints" in found.output
+    assert "train seed 2" in found.output
+    return folder
+
+
+@pytest.fixture
+def here(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(trained)
+    return trained
+
+
+def test_run_and_summary(here: Path):
+    found = call("run", "tiny.toml", "--device", "cpu", "--seeds", "1")
+    assert found.exit_code == 0, found.output
+    assert "results in results/tiny" in found.output
+    found = call("run", "tiny.toml", "--device", "cpu")
+    assert found.exit_code == 0, found.output
+    summary = json.loads(call("summary", "results/tiny", "--format", "json").output)
+    assert {row["n_seeds"] for row in summary["accuracy"]} == {2}
+    rows = [row for row in summary["win_rates"] if row["class"] == "overall"]
+    assert {row["method_id"] for row in rows} == {"gradcam", "saliency", "random"}
+    assert "Tiny nuts" in call("summary", "results/tiny").output
+    found = call("run", "tiny.toml", "--device", "nonsense", "--out", "results/tiny")
+    assert found.exit_code == 0  # nothing is left to compute, so no device is asked for
+    (here / "other.toml").write_text(STUDY.replace("epochs = 1", "epochs = 2"))
+    found = call("train", "other.toml", "--out", "results/tiny")
+    assert found.exit_code == 2
+    assert "epochs 1 instead of 2" in found.output
+    assert call("train", "tiny.toml", "--device", "cpu").exit_code == 0
+
+
+def test_explain_one_image(here: Path, tmp_path: Path):
+    import numpy as np
+    from PIL import Image
+
+    from xaieval.datasets import open_dataset
+
+    sample = open_dataset("synthetic-hazelnut", options={"n_per_class": 1, "size": 64})["hole/000"]
+    Image.fromarray(sample.image).save(tmp_path / "nut ä.png")
+    Image.fromarray(sample.regions["defect"]).save(tmp_path / "mask.png")
+    base = ["explain", tmp_path / "nut ä.png", "--checkpoint"]
+    base += [here / "results/tiny/checkpoints/seed-1.safetensors", "--device", "cpu"]
+    methods = ["--methods", "gradcam,integrated_gradients[n_steps=2]"]
+    found = call(
+        *base,
+        *methods,
+        "--mask",
+        tmp_path / "mask.png",
+        "--target",
+        "hole",
+        "--out",
+        tmp_path / "o",
+    )
+    assert found.exit_code == 0, found.output
+    written = sorted(path.name for path in (tmp_path / "o").iterdir())
+    assert written == [
+        "gradcam-overlay.png",
+        "gradcam-topk.png",
+        "integrated_gradients_n_steps=2-overlay.png",
+        "integrated_gradients_n_steps=2-topk.png",
+        "maps.npz",
+        "picture.png",
+        "scores.json",
+    ]
+    content = json.loads((tmp_path / "o" / "scores.json").read_text())
+    assert content["target"] == "hole"
+    assert sum(content["probabilities"].values()) == pytest.approx(1)
+    scores = content["methods"]["integrated_gradients[n_steps=2]"]["scores"]
+    share = content["mask_size_px"] / (48 * 48)
+    assert scores["area_share"]["value"] == pytest.approx(share)
+    with np.load(tmp_path / "o" / "maps.npz") as maps:
+        assert set(maps) == {"gradcam", "integrated_gradients[n_steps=2]"}
+        assert maps["gradcam"].shape == (48, 48)
+    plain = call(*base, *methods, "--out", tmp_path / "plain")
+    assert plain.exit_code == 0, plain.output
+    assert not list((tmp_path / "plain").glob("*topk*"))
+    for option, value, words in (
+        ("--target", "hol", "Did you mean 'hole'"),
+        ("--k", "99999", "K is larger than the picture"),
+        ("--metrics", "auroc2", "Did you mean 'auroc'"),
+        ("--mask", tmp_path / "none.png", "none.png"),
+        ("--mask", here / "tiny.toml", "tiny.toml"),
+    ):
+        bad = call(*base, *methods, option, value, "--out", tmp_path / "bad")
+        assert bad.exit_code == 2, bad.output
+        assert words in bad.output
+        assert not (tmp_path / "bad").exists()
+
+
+def test_data_check_and_get(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import numpy as np
+    from PIL import Image
+
+    for name in ("a", "b"):
+        (tmp_path / "set" / "images" / name).mkdir(parents=True)
+        (tmp_path / "set" / "masks" / name).mkdir(parents=True)
+        for number in range(2):
+            picture = np.full((8, 8, 3), number, np.uint8)
+            Image.fromarray(picture).save(tmp_path / f"set/images/{name}/{number}.png")
+            mask = np.eye(8, dtype=bool)
+            Image.fromarray(mask).save(tmp_path / f"set/masks/{name}/{number}.png")
+    assert call("data", "check", tmp_path / "set").exit_code == 0
+    (tmp_path / "set/images/a/1.png").write_text("text")
+    found = call("data", "check", tmp_path / "set")
+    assert found.exit_code == 1
+    assert "1.png" in found.output
+    fetched: list[tuple[object, ...]] = []
+
+    def fetch(name: str, target: Path, *, base_url: str, report: object) -> Path:
+        fetched.append((name, target, base_url))
+        return target
+
+    monkeypatch.setattr("xaieval.datasets.fetch", fetch)
+    found = call("data", "get", "hazelnut-toy", "--to", tmp_path, "--base-url", "http://x")
+    assert found.exit_code == 0, found.output
+    assert fetched == [("hazelnut-toy", tmp_path, "http://x")]
+    assert "synthetic-hazelnut" in call("data", "list").output
+
+
+def test_cache_info_and_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import numpy as np
+
+    from xaieval.cache import HeatmapCache
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    HeatmapCache().put("ab" * 32, {"map": np.zeros((300, 300), np.float32)})
+    assert "0.4 MB" in call("cache", "info").output
+    assert "0.4 MB freed" in call("cache", "clear").output
+    assert "0.0 MB" in call("cache", "info").output

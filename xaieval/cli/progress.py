@@ -42,7 +42,10 @@ class _Bars:
             if len(self._bars) > 1:  # the stage before this one, inside the outermost
                 self._bars.popitem()[1].close()
             bar = self._bars[progress.stage] = tqdm(
-                total=progress.total, desc=progress.stage, leave=len(self._bars) == 0
+                total=progress.total,
+                desc=progress.stage,
+                leave=not self._bars,
+                unit_scale=progress.total >= 100_000,
             )
         bar.total = progress.total
         bar.set_postfix_str(progress.note, refresh=False)
