@@ -61,10 +61,7 @@ def compute(results: Results, view: View, mode: Mode, *, last: Content | None = 
 
 
 def _curves(history: pd.DataFrame, splits: tuple[str, ...], mode: Mode) -> Any:
-    figures = [
-        curve_figure(history, quantity, splits=splits, mode=mode, log=quantity.startswith("loss"))
-        for quantity in QUANTITIES
-    ]
+    figures = [curve_figure(history, quantity, splits=splits, mode=mode) for quantity in QUANTITIES]
     shown = [figure for figure in figures if figure is not None]
     return row(*shown, sizing_mode="stretch_width", spacing=16, name="curves") if shown else None
 

@@ -1,4 +1,7 @@
-"""Download buttons of the Batch page: a file is made when its button is pressed."""
+"""Download buttons of the Batch page: a file is made when its button is pressed.
+
+They carry no tooltip: it would lie over the next button.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ class Downloads:
     ) -> None:
         self._view, self._results, self._exhibit = view, results, exhibit
         figures = [self._button(kind, self._figure) for kind in FIGURE_FORMATS]
-        about = self._button("json", self._about, label="About", name="about this figure as JSON")
+        about = self._button("json", self._about, label="About")
         tables = [self._button(kind, self._table) for kind in TABLE_FORMATS]
         row = {"margin": 0, "sx": {"gap": "4px"}}
         self.figure = pmui.Row(*figures, about, **row)
@@ -44,7 +47,6 @@ class Downloads:
         make: Callable[[str], bytes],
         *,
         label: str | None = None,
-        name: str | None = None,
     ) -> pmui.FileDownload:
         def callback() -> io.BytesIO:
             view, results = self._asked(), self._results()
@@ -56,7 +58,6 @@ class Downloads:
             callback=callback,
             filename=f"{self._exhibit}.{kind}",
             label=label or _NAMES[kind],
-            description=f"Download {self._exhibit.replace('-', ' ')}: {name or _NAMES[kind]}",
             variant="text",
             color="default",
             size="small",

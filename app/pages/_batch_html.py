@@ -57,6 +57,8 @@ td.win { font-weight: 650; }
 td.win .std, td.win .interval { font-weight: 400; }
 .few { color: var(--quiet); font-size: var(--t-small); border: 1px dashed currentColor;
   border-radius: 8px; padding: 0 6px; margin-left: 6px; }
+.caution { border-radius: 4px; font-size: 12px; padding: 2px 10px; border-left: 4px solid #c98a00;
+  background: color-mix(in srgb, #c98a00 16%, transparent); }
 .published { border-radius: 4px; font-size: 12px; padding: 2px 10px; border-left: 4px solid #9a5fd0;
   background: color-mix(in srgb, #9a5fd0 18%, transparent); }
 caption { text-align: left; color: var(--quiet); padding: 0 0 4px; font-size: 12px; }
@@ -100,6 +102,7 @@ def headline(
     mode: Mode,
     origin: Origin,
     note: str = "",
+    chance: float | None = None,
 ) -> str:
     """Return the answer in one line and a tile per method, for the last split's first column."""
     split, group = data.splits[-1], data.classes[0]
@@ -120,9 +123,15 @@ def headline(
             f'<div class="name">{svgs[row["method_id"]]}{name}{rank}</div>'
             f'<div class="number">{row["mean"]:.3f} <span>± {row["std"]:.3f}</span></div></div>'
         )
+    caution = ""
     table = accuracy_table(accuracy)
     here = table[(table["split"] == split) & (table["quantity"] == "balanced_accuracy")]
     for _, row in here.iterrows():
+        if chance is not None and row["mean"] - row["std"] <= chance:
+            caution = (
+                f"The classifier is hardly better than chance ({chance:.2f}): "
+                "what its heatmaps show means little."
+            )
         tiles.append(
             '<div class="tile" data-accuracy><div class="name quiet">balanced accuracy</div>'
             f'<div class="number">{row["mean"]:.3f} <span>± {row["std"]:.3f}</span></div></div>'
@@ -138,6 +147,8 @@ def headline(
         f"mean over {seeds} seed{'' if seeds == 1 else 's'}."
     )
     label = published_note(note) if note else ""
+    if caution:
+        label += f'<div class="caution" role="note">{caution}</div>'
     return (
         f'<div class="answer"><div class="words"><p class="lead">{text}</p>{label}</div>'
         f'<div class="tiles">{"".join(tiles)}</div></div>'
@@ -236,9 +247,7 @@ def curve_legend(splits: tuple[str, ...], *, mode: Mode) -> str:
         if s in colours
     ]
     entries.append("<span>line: mean over seeds · band: ± 1 std</span>")
-    entries.append(
-        "<span>losses on a logarithmic axis; there the band ends where mean − std ≤ 0</span>"
-    )
+    entries.append("<span>on a logarithmic axis the band ends where mean − std ≤ 0</span>")
     return f'<div class="legend">{"".join(entries)}</div>'
 
 

@@ -291,7 +291,10 @@ class BatchPage(pn.viewable.Viewer):
         data, results, mode = content.data, content.results, content.mode
         shown = {"labels": content.labels, "mode": mode, "origin": results.kind}
         splits = content.view.splits or ("train", "test")
-        self._head.object = html.headline(data, content.accuracy, note=results.note, **shown)
+        chance = None if results.kind == "published" else 1 / max(len(results.classes), 1)
+        self._head.object = html.headline(
+            data, content.accuracy, note=results.note, chance=chance, **shown
+        )
         self._legend.object = html.box_legend(data, **shown) + html.hidden_note(content.hidden)
         self._boxes.object = content.boxes
         self._table.object = html.win_table(data, **shown)

@@ -165,8 +165,8 @@ def _why(group: pd.DataFrame) -> str:
     """Return why images were left out, of the seed with the most of them."""
     if "left_out_by" not in group or not group["left_out"].notna().any():
         return ""
-    why = group.loc[group["left_out"].idxmax(), "left_out_by"]
-    return why if isinstance(why, str) else ""
+    worst = group["left_out"].to_numpy(float)
+    return str(group["left_out_by"].iloc[int(np.nanargmax(worst))] or "")
 
 
 def _order(column: pd.Series[str], first: str | None) -> list[str]:
@@ -188,7 +188,7 @@ def count_text(low: float, high: float) -> str:
 def head_text(data: Boxes, split: str, group: str) -> str:
     """Return what stands above a column: class, number of images, and whether they are few."""
     cell = data.boxes[(data.boxes["split"] == split) & (data.boxes["class"] == group)]
-    if cell.empty:
+    if cell.empty or cell["n_high"].max() == 0:
         return f"{group} · no images"
     parts = [group, count_text(cell["n_low"].min(), cell["n_high"].max())]
     text = " · ".join(part for part in parts if part)

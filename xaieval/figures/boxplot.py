@@ -191,7 +191,7 @@ def _box_row(
             line_color=None,
             hatch_pattern="right_diagonal_line" if name in few else None,
             hatch_color=ink.muted,
-            hatch_alpha=0.16,
+            hatch_alpha=0.11,
             hatch_weight=0.6,
             hatch_scale=9,
             level="underlay",

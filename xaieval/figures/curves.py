@@ -64,3 +64,13 @@ def curve_floor(table: pd.DataFrame) -> float:
     """
     positive = table["mean"][table["mean"] > 0]
     return float(positive.min()) / 2 if len(positive) else 1e-12
+
+
+def wants_log(table: pd.DataFrame) -> bool:
+    """Return whether the means span so much (30 times or more) that only a logarithm shows it.
+
+    >>> wants_log(pd.DataFrame({"mean": [0.1, 2.0]})), wants_log(pd.DataFrame({"mean": [0.1, 4]}))
+    (False, True)
+    """
+    means = table["mean"]
+    return bool(len(means) and means.min() > 0 and means.max() >= 30 * means.min())

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from xaieval.figures.boxes import Boxes, head_text
-from xaieval.figures.curves import QUANTITIES, curve_floor, curve_table
+from xaieval.figures.curves import QUANTITIES, curve_floor, curve_table, wants_log
 from xaieval.figures.palette import INKS, Mode, Origin, method_colours, method_marks
 
 # Bokeh's marks in matplotlib's letters.
@@ -212,14 +212,13 @@ def print_curves(
     quantities: Sequence[str] = tuple(QUANTITIES),
     splits: Sequence[str] = ("train", "test"),
     mode: Mode = "light",
-    log_losses: bool = True,
     title: str = "",
     note: str = "",
 ) -> Figure:
     """Draw training curves, mean over seeds ± 1 std, one panel per quantity.
 
-    Quantities that the history does not hold are left out; losses on a logarithmic axis, where
-    the band is cut when mean − std is not positive.
+    Quantities that the history does not hold are left out; losses that span 30 times or more on
+    a logarithmic axis, where the band is cut when mean − std is not positive.
     """
     with mpl.rc_context(_STYLE):
         ink = INKS[mode]
@@ -231,7 +230,7 @@ def print_curves(
         colours = {"train": ink.train, "test": ink.test}
         for axes, (quantity, table) in zip(grid, shown.items(), strict=False):
             _quiet(axes, mode)
-            log = log_losses and quantity.startswith("loss")
+            log = quantity.startswith("loss") and wants_log(table)
             floor = curve_floor(table) if log else -np.inf
             for split in splits:
                 part = table[table["split"] == split]

@@ -11,7 +11,7 @@ import holoviews.plotting.bokeh  # registers the drawing backend
 import pandas as pd
 
 from xaieval.figures.axes import style_axes
-from xaieval.figures.curves import QUANTITIES, curve_floor, curve_table
+from xaieval.figures.curves import QUANTITIES, curve_floor, curve_table, wants_log
 from xaieval.figures.palette import INKS, Mode
 
 
@@ -21,7 +21,7 @@ def curve_figure(
     *,
     splits: Sequence[str] = ("train", "test"),
     mode: Mode = "light",
-    log: bool = False,
+    log: bool | None = None,
     height_px: int = 240,
 ) -> Any:
     """Draw one training curve: mean over seeds as a line, ± 1 std as a band, per split.
@@ -32,8 +32,9 @@ def curve_figure(
         ``seed, fold, epoch, split`` and the quantity; folds of a seed are averaged first.
     quantity : str
         A column of ``curves.QUANTITIES``.
-    log : bool
-        Logarithmic axis; the band's lower edge is cut where mean − std is not positive.
+    log : bool, optional
+        Logarithmic axis; the band's lower edge is cut where mean − std is not positive. Default:
+        for losses whose means span 30 times or more.
 
     Returns
     -------
@@ -44,6 +45,8 @@ def curve_figure(
     table = table[table["split"].isin(splits)]
     if table.empty:
         return None
+    if log is None:
+        log = quantity.startswith("loss") and wants_log(table)
     floor = curve_floor(table) if log else -math.inf
     parts = []
     for split in splits:
