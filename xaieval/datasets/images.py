@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL
 import PIL.Image
+from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 from xaieval.errors import DataError
 from xaieval.types import Image, Mask
@@ -117,6 +118,8 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     with _opened(path) as image:
         width, height = image.size
+        if isinstance(image, TiffImageFile):  # Pillow's versions differ in what size says here
+            width, height = (image.tag_v2[tag] for tag in (IMAGEWIDTH, IMAGELENGTH))
         return (width, height) if _orientation(image) in _SIDEWAYS else (height, width)
 
 
@@ -163,7 +166,8 @@ def _opened(path: Path) -> Iterator[PIL.Image.Image]:
             "a folder named like an image", where=path, fix="rename the folder or remove it"
         )
     try:
-        with PIL.Image.open(path) as image:
+        # From a stream: given a name, Pillow 13 maps uncompressed TIFFs and scrambles rotated ones.
+        with path.open("rb") as stream, PIL.Image.open(stream) as image:
             yield image
     except DataError:
         raise
@@ -205,7 +209,9 @@ def _orientation(image: PIL.Image.Image) -> int:
 def _upright(image: PIL.Image.Image) -> PIL.Image.Image:
     orientation = _orientation(image)  # before load(), which may add what stands behind the pixels
     image.load()
-    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+    if orientation not in _UPRIGHT or isinstance(image, TiffImageFile):  # TIFF loads upright
+        return image
+    return image.transpose(_UPRIGHT[orientation])
 
 
 def _has_alpha(image: PIL.Image.Image) -> bool:
