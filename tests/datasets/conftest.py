@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import PIL.Image
 import pytest
-
-Draw = Callable[..., Path]
 
 
 def image(path: Path, *, size: tuple[int, int] = (12, 8), seed: int = 0) -> Path:
@@ -82,6 +80,19 @@ def leaves(root: Path) -> Path:
 
 def legend(root: Path, entries: object) -> None:
     (root / "legend.json").write_text(json.dumps(entries))
+
+
+@pytest.fixture(scope="session")
+def draw() -> SimpleNamespace:
+    """The functions that write small pictures, masks and whole folders."""
+    return SimpleNamespace(
+        image=image,
+        mask=mask,
+        legend=legend,
+        leaves=leaves,
+        mvtec_standard=mvtec_standard,
+        mvtec_resplit=mvtec_resplit,
+    )
 
 
 @pytest.fixture(scope="session")
