@@ -44,7 +44,7 @@ def describe(job: Job) -> tuple[str, int]:
         if step.note:
             parts.append(step.note)
     left = _left(models, step)
-    if left is not None:
+    if left:
         parts.append(f"about {duration(left)} left in this step")
     if not parts:
         return "Starting …", -1

@@ -240,7 +240,10 @@ def print_curves(
                     part["epoch"], low, part["mean"] + part["std"], color=colour, alpha=0.16, lw=0
                 )
                 style = "--" if split == "train" else "-"
-                axes.plot(part["epoch"], part["mean"], style, color=colour, linewidth=1.4)
+                dots = "o" if len(part) <= 12 else ""
+                axes.plot(
+                    part["epoch"], part["mean"], style + dots, color=colour, lw=1.4, markersize=3
+                )
             if log:
                 axes.set_yscale("log")
             axes.set_xlabel("epoch")

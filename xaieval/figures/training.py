@@ -14,6 +14,8 @@ from xaieval.figures.axes import style_axes
 from xaieval.figures.curves import QUANTITIES, curve_floor, curve_table, wants_log
 from xaieval.figures.palette import INKS, Mode
 
+_DOTTED = 12  # so few epochs are marked one by one; a single one would be no line at all
+
 
 def curve_figure(
     history: pd.DataFrame,
@@ -68,6 +70,9 @@ def curve_figure(
                 backend="bokeh",
             )
         )
+        if len(part) <= _DOTTED:
+            dots = hv.Scatter(rows, "epoch", "mean")
+            parts.append(dots.opts(color=colour, size=5, backend="bokeh"))
     overlay = hv.Overlay(parts).opts(
         logy=log,
         responsive=True,

@@ -1,0 +1,264 @@
+"""The Batch page without a browser: its states, its tables, the jobs it starts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app.pages import _batch_jobs as jobs
+from app.pages._batch_run import describe, duration
+from app.pages.batch import BatchPage
+from app.state import AppState
+from xaieval.errors import ResultsError
+from xaieval.progress import Progress
+from xaieval.study import Results, import_published
+
+METHODS = ("gradcam", "saliency", "integrated_gradients")
+NOTE = "Re-aggregated from published runs, no model run here"
+
+
+def import_runs(folder: Path, *cams: float) -> Results:
+    runs = {}
+    for seed, cam in enumerate(cams, start=42):
+        share = dict(zip(METHODS, (cam, 1 - cam, 0.0), strict=True))
+        rates = {"<b>crack</b>": share, "hole": share, "overall": share}
+        block = {
+            "win_rate": rates,
+            "balanced_accuracy": [0.5, cam],
+            "loss_total_ce_mask": [[2.0, 1.5, 0.5], [1.0, 0.75, 0.25]],
+        }
+        runs[str(seed)] = {"train": block, "test": block}
+    (folder / "runs.json").write_text(json.dumps(runs))
+    return import_published(folder / "runs.json", folder / "out")
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    return import_runs(tmp_path, 1.0, 0.5)
+
+
+def page_of(results: Any) -> BatchPage:
+    services = SimpleNamespace(
+        results={"one": results}, problems=(), pool=ThreadPoolExecutor(1), backend=None
+    )
+    return BatchPage(AppState(page="batch"), services)  # type: ignore[arg-type]
+
+
+def shown(page: BatchPage) -> BatchPage:
+    asyncio.run(page._refresh())
+    return page
+
+
+def state_of(page: BatchPage) -> str:
+    text = str([getattr(o, "object", "") for o in page._body.select()])
+    return next((name for name in ("error", "empty") if f'data-state="{name}"' in text), "filled")
+
+
+def test_filled_shows_numbers_label_and_figure(results: Results):
+    page = shown(page_of(results))
+    assert state_of(page) == "filled"
+    head = page._head.object
+    assert "<b>Grad-CAM</b> ranks first on 75 % of test images, mean over 2 seeds" in head
+    assert "0.750 <span>± 0.250</span>" in head
+    assert NOTE in head
+    assert [row.name for row in page._boxes.object.children] == ["win-rate-train", "win-rate-test"]
+    assert page._curves.visible
+    assert not page._no_curves.visible
+    assert "0.750" in page._accuracy.object
+
+
+def test_texts_of_data_are_escaped(results: Results):
+    page = shown(page_of(results))
+    assert "<b>crack</b>" not in page._table.object
+    assert "&lt;b&gt;crack&lt;/b&gt;" in page._table.object
+
+
+def test_filters_reach_the_table_and_the_curves(results: Results):
+    page = shown(page_of(results))
+    assert page._table.object.count("<tr") == 1 + 2 * 3
+    page.state.param.update(split="test", class_name="hole")
+    shown(page)
+    assert page._table.object.count("<tr") == 1 + 2
+    assert page._table.object.count('data-id="test|hole|') == 3
+    assert "train" not in page._curve_legend.object
+    assert page._current_view().classes == ("overall", "hole")
+
+
+def test_unknown_filters_of_a_link_show_everything(results: Results):
+    page = page_of(results)
+    page.state.param.update(split="validation", class_name="nope", metric="nope")
+    shown(page)
+    assert state_of(page) == "filled"
+    assert page._table.object.count("<tr") == 1 + 2 * 3
+
+
+def test_curves_are_kept_while_only_the_metric_changes(results: Results):
+    page = shown(page_of(results))
+    before = page._curves.object
+    shown(page)
+    assert page._curves.object is before
+
+
+def test_colours_follow_the_theme(results: Results):
+    page = shown(page_of(results))
+    light = page._head.object
+    page._split.dark_theme = True
+    shown(page)
+    assert page._mode == "dark"
+    assert page._head.object != light
+
+
+class Broken:
+    """Results whose tables cannot be read any more."""
+
+    def __init__(self, results: Results, error: Exception) -> None:
+        self._results, self._error = results, error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._results, name)
+
+    def win_rates(self, *_: Any, **__: Any) -> Any:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [ResultsError("a part is gone", where="x"), KeyError("bug")])
+def test_an_error_names_itself_and_offers_a_way_on(results: Results, error: Exception):
+    page = shown(page_of(Broken(results, error)))
+    assert state_of(page) == "error"
+    labels = {getattr(o, "label", "") for o in page._body.select()}
+    assert {"Try again", "Clear the filters"} <= labels
+    page.services.results["one"] = results
+    shown(page)
+    assert state_of(page) == "filled"
+
+
+class NoImages(Broken):
+    """Results in which every image is left out."""
+
+    def win_rates(self, *_: Any, **__: Any) -> Any:
+        return self._results.win_rates().assign(win_rate=float("nan"), n=0, wins=0, left_out=9)
+
+
+def test_empty_says_what_is_missing(results: Results):
+    page = shown(page_of(NoImages(results, KeyError())))
+    assert state_of(page) == "empty"
+
+
+def test_a_newer_request_makes_the_older_one_void(results: Results):
+    page = page_of(results)
+    gate = threading.Event()
+    page.services.pool.submit(gate.wait, 10)
+
+    async def two() -> None:
+        first = asyncio.create_task(page._refresh())
+        await asyncio.sleep(0)
+        page.state.split = "test"
+        second = asyncio.create_task(page._refresh())
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(first, second)
+
+    asyncio.run(two())
+    assert page._content is not None
+    assert page._content.view.splits == ("test",)
+
+
+def test_published_results_offer_no_run_and_keep_their_tie_rule(results: Results):
+    page = shown(page_of(results))
+    assert not page._run._root.visible
+    assert page._ties.disabled
+    assert page.tie_rule == "first"
+    assert jobs.missing_seeds(results) == ()
+
+
+# ---------------------------------------------------------------- jobs
+
+
+def study_of(tmp_path: Path) -> Any:
+    study = SimpleNamespace(train=SimpleNamespace(seeds=(1, 2, 3)))
+    return SimpleNamespace(
+        path=tmp_path, study=study, seeds=(1,), kind="measured", manifest={"data_path": None}
+    )
+
+
+def test_missing_seeds(tmp_path: Path):
+    assert jobs.missing_seeds(study_of(tmp_path)) == (2, 3)
+
+
+def test_a_job_trains_runs_and_hands_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    calls: list[Any] = []
+    monkeypatch.setattr(jobs, "train_study", lambda *a, **k: calls.append(k["seeds"]))
+    monkeypatch.setattr(jobs, "run_study", lambda *a, **k: "grown")
+    table = jobs.Jobs()
+    job = table.start(study_of(tmp_path), (2, 3), backend=None)
+    assert job is not None
+    job.join(10)
+    assert (job.state, job.opened, calls) == ("done", "grown", [(2, 3)])
+    assert table.of(study_of(tmp_path)) is job
+    assert table.running() is None
+
+
+def test_cancel_stops_at_the_next_step_and_only_one_job_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    started, go_on = threading.Event(), threading.Event()
+
+    def train(*_: Any, report: Any, **__: Any) -> None:
+        report(Progress("models", 0, 2, 0.0))
+        report(Progress("epochs", 1, 4, 3.0))
+        started.set()
+        go_on.wait(10)
+        report(Progress("epochs", 2, 4, 6.0))
+        raise AssertionError("it went on")
+
+    monkeypatch.setattr(jobs, "train_study", train)
+    table = jobs.Jobs()
+    job = table.start(study_of(tmp_path), (2, 3), backend=None)
+    assert job is not None
+    assert started.wait(10)
+    text, share = describe(job)
+    assert text == "Training model 1 of 2 · epochs 1 of 4 · about 9 s left in this step"
+    assert share == 25
+    assert table.start(study_of(tmp_path), (2,), backend=None) is None
+    job.cancel()
+    assert job.stopping
+    assert describe(job)[0].startswith("Stopping")
+    go_on.set()
+    job.join(10)
+    assert (job.state, job.error) == ("cancelled", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ResultsError("disk full", where="out"), "out: disk full"),
+        (ValueError("x"), "ValueError: x"),
+    ],
+)
+def test_a_failed_job_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, text: str
+):
+    def train(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(jobs, "train_study", train)
+    job = jobs.Jobs().start(study_of(tmp_path), (2,), backend=None)
+    assert job is not None
+    job.join(10)
+    assert job.state == "failed"
+    assert text in job.error
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.6, "1 min 0 s"), (3599.9, "1 h 0 min"), (61, "1 min 1 s")],
+)
+def test_duration(seconds: float, text: str):
+    assert duration(seconds) == text

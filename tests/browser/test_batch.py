@@ -1,0 +1,194 @@
+"""The Batch page in Chromium: numbers, filters, theme, downloads, a run from the page."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from xaieval.stats import over_seeds
+from xaieval.study import Results, import_published
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+METHODS = ("gradcam", "saliency", "integrated_gradients")
+LABEL = "Re-aggregated from published runs, no model run here"
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    folder = tmp_path_factory.mktemp("published")
+    runs = {}
+    for seed, cam in enumerate((1.0, 0.8, 0.9), start=42):
+        share = dict(zip(METHODS, (cam, 0.0, 1 - cam), strict=True))
+        block = {
+            "win_rate": {"crack": share, "hole": share, "overall": share},
+            "balanced_accuracy": [0.5, 0.75, cam],
+            "loss_total_ce_mask": [[60.0, 59.5, 0.5], [1.0, 0.75, 0.25], [0.5, 0.4, 0.1]],
+        }
+        runs[str(seed)] = {"train": block, "test": block}
+    (folder / "runs.json").write_text(json.dumps(runs))
+    return import_published(folder / "runs.json", folder / "out")
+
+
+@pytest.fixture(scope="module")
+def growing(demo_results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small study, asked for one seed more than its results hold."""
+    folder = tmp_path_factory.mktemp("growing") / "results"
+    shutil.copytree(demo_results.path, folder)
+    text = (folder / "study.toml").read_text()
+    assert "[42, 43]" in text
+    (folder / "study.toml").write_text(text.replace("[42, 43]", "[42, 43, 44]"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(
+    published: Results, growing: Path, serve: Callable[..., AbstractContextManager[str]]
+) -> Iterator[str]:
+    with serve(str(growing), str(published.path)) as address:
+        yield address
+
+
+def ready(page: Page) -> Page:
+    page.get_by_role("heading", name="Win rate over seeds").wait_for()
+    page.locator("canvas").first.wait_for()
+    return page
+
+
+def table(page: Page) -> Any:
+    return page.get_by_role("region", name="Win rates, mean and standard deviation")
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def test_published_runs_are_labelled_and_unlike_measured_ones(
+    url: str, open_page: Callable[..., Page]
+):
+    page = ready(open_page(f"{url}?page=batch&study=project-iml"))
+    page.get_by_text(LABEL).wait_for()
+    page.get_by_text("Grad-CAM ranks first on 90 % of test images, mean over 3 seeds.").wait_for()
+    assert "0.900 ± 0.082" in table(page).inner_text()
+    colour = page.locator(".tile svg").first.get_attribute("stroke")
+    page.goto(f"{url}?page=batch&study=tiny")
+    ready(page)
+    assert page.get_by_text(LABEL).count() == 0
+    strokes = page.locator(".tile svg").evaluate_all("es => es.map(e => e.getAttribute('stroke'))")
+    assert colour not in strokes
+
+
+def test_numbers_on_the_page_are_those_of_the_results(
+    server: str, demo_results: Results, open_page: Callable[..., Page]
+):
+    page = ready(open_page(f"{server}?page=batch"))
+    for rule in ("split", "first"):
+        if rule == "first":
+            choose(page, "Equal scores", "first")
+        rates = over_seeds(demo_results.win_rates(tie_rule=rule))
+        for _, row in rates[rates["n_seeds"] > 0].iterrows():
+            identity = f"{row['split']}|{row['class']}|{row['method_id']}"
+            cell = page.locator(f'td[data-id="{identity}"]')
+            cell.filter(has_text=f"{row['mean']:.3f} ± {row['std']:.3f}").wait_for()
+            assert f"{row['low']:.3f} to {row['high']:.3f}" in cell.inner_text()
+
+
+def test_split_class_and_metric_filter_and_travel_in_the_link(
+    server: str, demo_results: Results, open_page: Callable[..., Page]
+):
+    page = ready(open_page(f"{server}?page=batch"))
+    rows = table(page).locator("tbody tr")
+    before = rows.count()
+    choose(page, "Split", "test")
+    page.wait_for_url("**split=test**")
+    page.wait_for_function(
+        "n => { const all = []; const walk = r => r.querySelectorAll('*').forEach(e => {"
+        " if (e.matches('tbody tr')) all.push(e); if (e.shadowRoot) walk(e.shadowRoot); });"
+        " walk(document); return all.length < n; }",
+        arg=before,
+    )
+    assert "Train" not in table(page).inner_text()
+    choose(page, "Who wins is decided by", "Pointing game")
+    page.wait_for_url("**metric=pointing_game**")
+    again = ready(open_page(page.url))
+    assert again.get_by_role("combobox", name="Split").inner_text() == "test"
+    assert "Train" not in table(again).inner_text()
+    rates = over_seeds(demo_results.win_rates("pointing_game"))
+    row = rates[(rates["split"] == "test") & (rates["class"] == "overall")].iloc[0]
+    cell = again.locator(f'td[data-id="test|overall|{row["method_id"]}"]')
+    cell.filter(has_text=f"{row['mean']:.3f}").wait_for()
+
+
+def test_dark_theme_redraws_in_its_own_colours(url: str, open_page: Callable[..., Page]):
+    page = ready(open_page(f"{url}?page=batch&study=project-iml"))
+    mark = page.locator('.tile[data-method="gradcam"] svg')
+    light = mark.get_attribute("stroke")
+    page.get_by_role("button", name="Toggle theme").click()
+    page.locator(f'.tile[data-method="gradcam"] svg:not([stroke="{light}"])').wait_for()
+
+
+@pytest.mark.parametrize(
+    ("button", "place", "name", "start"),
+    [
+        ("PNG", 0, "project-iml-win-rates.png", b"\x89PNG"),
+        ("SVG", 0, "project-iml-win-rates.svg", b"<?xml"),
+        ("PDF", 1, "project-iml-curves.pdf", b"%PDF"),
+        ("About", 0, "project-iml-win-rates-about.json", b"{"),
+        ("CSV", 0, "project-iml-win-rates.csv", b"split,class,method_id"),
+        ("LaTeX", 0, "project-iml-win-rates.tex", b"\\begin{table}"),
+        ("JSON", 1, "project-iml-accuracy.json", b"{"),
+    ],
+)
+def test_downloads(
+    url: str, open_page: Callable[..., Page], button: str, place: int, name: str, start: bytes
+):
+    page = ready(open_page(f"{url}?page=batch&study=project-iml"))
+    with page.expect_download() as download:
+        page.get_by_role("button", name=button, exact=True).nth(place).click()
+    assert download.value.suggested_filename == name
+    assert download.value.path().read_bytes().startswith(start)
+
+
+def test_the_missing_seed_is_trained_run_and_shown(
+    url: str, growing: Path, open_page: Callable[..., Page]
+):
+    page = ready(open_page(f"{url}?page=batch&study=tiny"))
+    page.get_by_text("2 of 3 seeds are here. Missing: 44.").wait_for()
+    page.get_by_role("button", name="Train and run the missing seeds").click()
+    page.get_by_role("button", name="Cancel").wait_for()
+    page.get_by_role("progressbar").wait_for()
+    page.close()  # it goes on without anybody looking
+    again = ready(open_page(f"{url}?page=batch&study=tiny"))
+    again.get_by_text("All 3 seeds of the study are here.").wait_for(timeout=120_000)
+    assert Results(growing).seeds == (42, 43, 44)
+    again.get_by_role("cell", name="3", exact=True).first.wait_for()
+
+
+def test_golden_numbers_of_the_published_runs(
+    serve: Callable[..., AbstractContextManager[str]],
+    open_page: Callable[..., Page],
+    tmp_path: Path,
+):
+    source = Path(os.environ.get("XAIEVAL_DATA", ""), "..", "reference", "project_iml_runs.json")
+    if "XAIEVAL_DATA" not in os.environ or not source.exists():
+        pytest.skip("the published runs are not there: set XAIEVAL_DATA")
+    results = import_published(source, tmp_path / "out")
+    with serve(str(results.path)) as address:
+        page = ready(open_page(f"{address}?page=batch"))
+        text = table(page).inner_text()
+        for number in ("0.902 ± 0.074", "0.079 ± 0.071", "0.871 ± 0.068", "0.080 ± 0.056"):
+            assert number in text
+        page.get_by_text(LABEL).wait_for()
+        accuracy = page.locator("tr", has_text="balanced accuracy").all_inner_texts()
+        assert "0.984 ± 0.014" in accuracy[0]
+        assert "0.944 ± 0.047" in accuracy[1]
