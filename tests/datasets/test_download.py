@@ -108,7 +108,7 @@ def got(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "ATTRIBUTION.txt"
+        if path.is_file() and path.name not in ("ATTRIBUTION.txt", ".fetching")
     }
 
 
@@ -138,6 +138,8 @@ def test_cancelled_and_resumed(tmp_path: Path, server: Server, ranges: bool) -> 
 
     with pytest.raises(Cancelled):
         fetch("hazelnut-toy", tmp_path, base_url=server.url, report=stop)
+    with pytest.raises(DataError, match="fetched only in part"):
+        open_dataset("hazelnut-toy", tmp_path)
     (part,) = got(tmp_path)
     assert part == "test/good/00.jpg.part"
     have = (tmp_path / part).stat().st_size
@@ -147,6 +149,7 @@ def test_cancelled_and_resumed(tmp_path: Path, server: Server, ranges: bool) -> 
     fetch("hazelnut-toy", tmp_path, base_url=server.url, report=seen.append)
     assert got(tmp_path) == FILES
     assert server.asked[0] == ("test/good/00.jpg", f"bytes={have}-")
+    assert not (tmp_path / ".fetching").exists()
     assert seen[0].done == have
     assert [progress.done for progress in seen] == sorted(progress.done for progress in seen)
 

@@ -17,6 +17,7 @@ import requests
 
 from xaieval.datasets.base import DatasetSpec, Download
 from xaieval.datasets.catalogue import DATASETS, home
+from xaieval.datasets.scan import FETCHING
 from xaieval.digest import digest_file
 from xaieval.errors import DataError
 from xaieval.files import write_bytes
@@ -59,7 +60,8 @@ def fetch(
     """Fetch a dataset's files into a folder and return the folder.
 
     Files that are there with the right checksum stay; an interrupted one goes on where it stopped
-    (HTTP Range, ``.part`` beside its place). Only a whole file with the right sha256 gets its name.
+    (HTTP Range, ``.part`` beside its place). Only a whole file with the right sha256 gets its name,
+    and a folder that lacks files is refused by ``open_dataset`` until fetching has gone on.
 
     Parameters
     ----------
@@ -94,8 +96,10 @@ def fetch(
             if _is_whole(place, file):
                 meter.at(file, file.size)
             else:
+                (folder / FETCHING).touch()
                 _fetch_file(session, f"{base}/{quote(file.path)}", place, file, meter)
             meter.whole(file)
+        (folder / FETCHING).unlink(missing_ok=True)
     if not (note := folder / "ATTRIBUTION.txt").exists():
         write_bytes(note, (download.attribution + "\n").encode())
     return folder

@@ -75,14 +75,22 @@ def class_folders(folder: Path) -> list[Path]:
     return [path for path in entries(folder) if path.is_dir() and not is_image_name(path)]
 
 
+FETCHING = ".fetching"
+"""A file that lies in a folder from the first byte fetched into it until the last file is whole."""
+
+
 def need_folder(path: Path | None, name: str) -> Path:
-    """Return the folder, or raise a DataError when it is not there."""
+    """Return the folder, or raise a DataError when it is not there or only half fetched."""
     if path is None or not path.is_dir():
         raise DataError(
             "no such folder",
             where=path or name,
             got="a file" if path is not None and path.exists() else None,
             fix="check the path given with --data",
+        )
+    if (path / FETCHING).exists():
+        raise DataError(
+            "fetched only in part", where=path, fix="run 'xaieval data get' again to go on"
         )
     return path
 
