@@ -52,7 +52,7 @@ def test_round_trip(saved):
     torch.testing.assert_close(classifier.logits(x), net.eval().classify(x))
     assert classifier.class_names == ("good", "bäd")
     assert classifier.preprocessing == CARD.preprocessing
-    assert classifier.target_layer == "encoder.features.5"
+    assert classifier.target_layer == "encoder.features.7"
     assert classifier.fingerprint == load_checkpoint(path).fingerprint
 
 
@@ -103,7 +103,7 @@ def test_weights_of_another_architecture(saved, tmp_path):
         tmp_path / "o.safetensors", build(other), Card(other, names, Preprocessing((32, 32)))
     )
     saved[0].write_bytes((tmp_path / "o.safetensors").read_bytes())
-    with pytest.raises(ModelError, match=r"head\.linear\.weight \(5, 64\) instead of \(2, 64\)"):
+    with pytest.raises(ModelError, match=r"head\.linear\.weight \(5, 56\) instead of \(2, 56\)"):
         load_checkpoint(saved[0])
 
 

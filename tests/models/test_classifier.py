@@ -167,7 +167,7 @@ class WithDecoder(nn.Module):
         (ResNetLike(), "layer1.1"),
         (VggLike(), "features.2"),
         (WithDecoder(), "body"),
-        (PlainClassifier("small-cnn", 3), "features.5"),
+        (PlainClassifier("small-cnn", 3), "features.7"),
     ],
 )
 def test_the_target_layer_is_found(net, layer):

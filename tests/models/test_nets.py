@@ -63,6 +63,22 @@ def test_classify_never_runs_the_decoder():
         net(x)
 
 
+def test_the_decoder_can_draw_what_the_encoder_saw():
+    net = build(ModelConfig("small-cnn", 2, (32, 32)), seed=0).train()
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+    masks = torch.zeros(4, 32, 32)
+    for i, (top, left) in enumerate([(0, 0), (0, 16), (16, 0), (16, 16)]):
+        masks[i, top : top + 16, left : left + 16] = 1
+    x = masks[:, None] + 0.1 * torch.randn(4, 3, 32, 32)
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = ((net(x)[1][:, 0] - masks) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+    drawn = net(x)[1][:, 0].detach()
+    assert drawn[masks > 0].mean() > drawn[masks == 0].mean() + 0.6
+
+
 def test_without_a_decoder():
     net = build(ModelConfig("small-cnn", 2, (32, 32), decoder=False))
     assert net(torch.randn(2, 3, 32, 32))[1] is None

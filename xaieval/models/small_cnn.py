@@ -7,21 +7,23 @@ from torch import nn
 from xaieval.models.blocks import ConvNormAct, Encoder
 from xaieval.models.padding import PaddingMode
 
-WIDTHS = (16, 32, 48, 64)
+# (channels, stride) of the 3×3 convolutions. The two of stride 1 matter: without them some seeds
+# stay at 70 to 90 % on the synthetic hazelnuts, with them every seed tried comes near 100 %.
+LAYERS = ((16, 2), (24, 2), (24, 1), (40, 2), (40, 1), (56, 2))
 
 
 def small_cnn(padding: PaddingMode = "torch") -> Encoder:
-    """Return the small encoder: (B, 3, H, W) -> (B, 64, H/16, W/16).
+    """Return the small encoder: (B, 3, H, W) -> (B, 56, H/16, W/16).
 
-    Four 3×3 convolutions of stride 2, each with batch norm and ReLU, then one of stride 1 split
-    into depthwise and pointwise: a 192² picture ends on a 12×12 grid whose cells each see 63 px
-    of it. Small enough that ten trained networks ship with the package.
+    Six 3×3 convolutions, four of them of stride 2, each with batch norm and ReLU, then one more
+    split into depthwise and pointwise: a 192² picture ends on a 12×12 grid whose cells each see
+    87 px of it. Small enough that ten trained networks ship with the package.
     """
     blocks: list[nn.Module] = []
     channels = 3
-    for width in WIDTHS:
-        blocks.append(ConvNormAct(channels, width, kernel=3, stride=2, padding=padding))
+    for width, stride in LAYERS:
+        blocks.append(ConvNormAct(channels, width, kernel=3, stride=stride, padding=padding))
         channels = width
     blocks.append(ConvNormAct(channels, channels, kernel=3, groups=channels))
     blocks.append(ConvNormAct(channels, channels, kernel=1))
-    return Encoder(nn.Sequential(*blocks), out_channels=channels, stride=2 ** len(WIDTHS))
+    return Encoder(nn.Sequential(*blocks), out_channels=channels, stride=16)

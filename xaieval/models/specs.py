@@ -49,12 +49,12 @@ MODELS: Table[ModelSpec] = Table(
         ModelSpec(
             id="small-cnn",
             label="Small CNN",
-            summary="six convolutions, 192² input, trains on a laptop in minutes",
+            summary="eight convolutions, 192² input, trains on a laptop in minutes",
             encoder=small_cnn,
             preprocessing=Preprocessing((192, 192), mean=HALF, std=HALF, name="half"),
-            target_layer="encoder.features.5",
-            decoder_widths=(24, 16, 8),
-            parameters=51760,
+            target_layer="encoder.features.7",
+            decoder_widths=(20, 12, 8),
+            parameters=56536,
             paper="this package",
         ),
         ModelSpec(
