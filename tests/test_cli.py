@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from xaieval.cli import main, serving
 from xaieval.cli.options import Names, Seeds
 from xaieval.errors import Cancelled, ConfigError, DataError
+from xaieval.progress import Progress
 
 
 def call(*arguments: str | Path) -> Result:
@@ -158,6 +159,26 @@ def test_no_dashboard_installed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(serving.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="lacks the dashboard"):
         serving.app_folder()
+
+
+def test_progress_on_a_terminal_and_elsewhere(capsys: pytest.CaptureFixture[str]):
+    from xaieval.cli.progress import _Bars, _Lines
+
+    bars, lines = _Bars(), _Lines()
+    for model in range(2):
+        for report in (bars, lines):
+            report(Progress("models", model, 2, 1.0))
+            report(Progress("read images", 4, 4, 1.0))
+            report(Progress(f"train seed {model}", 1, 4, 1.0, "epoch 1 of 4"))
+            report(Progress(f"train seed {model}", 2, 4, 1.0, "epoch 2 of 4"))
+    bars.close()
+    shown = capsys.readouterr().err
+    assert "models:  50%" in shown
+    assert "train seed 1:  50%" in shown
+    assert "epoch 2 of 4]" in shown
+    told = [line for line in shown.splitlines() if line.startswith("train seed 0: 1 of 4")]
+    assert told == ["train seed 0: 1 of 4, 3 s left, epoch 1 of 4"]
+    assert "train seed 0: 2 of 4" not in shown  # twenty seconds have not passed
 
 
 def test_start_loads_nothing_heavy():

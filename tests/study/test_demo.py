@@ -29,8 +29,10 @@ def test_complete(demo: Results):
     assert demo.manifest["status"] == "finished"
     assert demo.manifest["problems"] == []
     assert demo.manifest["data_path"] is None
-    assert len(demo.predictions()) == 140 * 10
-    rows = 140 * 10 * len(demo.method_ids)
+    dataset = demo.dataset()
+    assert dataset is not None
+    assert len(demo.predictions()) == len(dataset) * 10
+    rows = len(dataset) * 10 * len(demo.method_ids)
     assert len(demo.scores()) == rows * len(demo.metric_keys)
     assert len(demo.map_stats()) == rows
     assert demo.splits == ("train", "test")

@@ -43,6 +43,7 @@ class _Bars:
                 self._bars.popitem()[1].close()
             bar = self._bars[progress.stage] = tqdm(
                 total=progress.total,
+                initial=progress.done,  # what was there before says nothing about the pace
                 desc=progress.stage,
                 leave=not self._bars,
                 unit_scale=progress.total >= 100_000,
