@@ -54,6 +54,18 @@ def _dataset_problems(dataset: Dataset, root: Path) -> Iterator[Problem]:
             "sort the images into one folder per class; a classifier needs two",
             left_out=False,
         )
+    for class_name, ids in dataset.by_class.items():
+        bare = [sample for sample in ids if not dataset.record(sample).has_mask]
+        if len(bare) == len(ids) or class_name.lower() in NO_DEFECT:
+            continue
+        for record in map(dataset.record, bare):
+            yield Problem(
+                root / record.meta["file"] if "file" in record.meta else root,
+                "missing mask",
+                f"other images of class {class_name!r} have one of region "
+                f"{dataset.region_names[0]!r}: add it, or leave it if none was drawn",
+                left_out=False,
+            )
 
 
 def _record_problems(dataset: Dataset, record: Record, root: Path) -> Iterator[Problem]:

@@ -73,7 +73,7 @@ def open_coffee_leaf(path: Path | None, options: Mapping[str, Any]) -> Dataset:
                 label,
                 split,
                 dict.fromkeys(LEGEND.values(), mask),
-                partial(read_indexed, mask, LEGEND),
+                partial(read_indexed, mask, LEGEND, image),
                 label != HEALTHY,
             )
         )

@@ -67,8 +67,9 @@ def open_folder(path: Path | None, options: Mapping[str, Any]) -> Dataset:
     - Each folder under ``images/`` is a class; images directly under ``images/`` are one class.
     - A mask named ``<stem>.png`` or ``<stem>_mask.png`` is the region ``mask``; other endings name
       further regions. Masks lie in the folder of their class, or all in ``masks/`` itself.
-    - With ``legend.json``, ``{"1": "leaf", "2": "spot"}``, each ``<stem>.png`` is an index mask:
-      palette indices or grey values number the regions, and 0 is background.
+    - With ``legend.json`` beside or inside ``masks/``, ``{"1": "leaf", "2": "spot"}``, each
+      ``<stem>.png`` is an index mask: palette indices or grey values number the regions, and 0 is
+      background.
     - Images without masks are welcome: they have no regions.
 
     Option ``region`` names the default region; without it, it is ``mask``, the first of the
@@ -83,7 +84,9 @@ def open_folder(path: Path | None, options: Mapping[str, Any]) -> Dataset:
     """
     root = need_folder(path, "folder")
     images, problems = _images(root / "images")
-    legend = read_legend(root / LEGEND)
+    places = (root / LEGEND, root / "masks" / LEGEND)
+    written = next((place for place in places if place.exists()), root / LEGEND)
+    legend = read_legend(written)
     masks = _match(root / "masks", images, indexed=legend is not None)
     named = {region for regions in masks.of.values() for region in regions}
     if legend is None:
@@ -106,7 +109,7 @@ def open_folder(path: Path | None, options: Mapping[str, Any]) -> Dataset:
         region_names=regions,
         found=found,
         problems=(*problems, *masks.problems),
-        also=() if legend is None else (root / LEGEND,),
+        also=() if legend is None else (written,),
     )
 
 
@@ -230,10 +233,12 @@ def _found(
     if legend is not None:
         mask = masks[REGION]
         files = dict.fromkeys(legend.values(), mask)
-        read = partial(read_indexed, mask, legend)
+        read = partial(read_indexed, mask, legend, path)
         return Found(path, class_name, None, files, read, True)
     files = {region: masks[region] for region in regions if region in masks}
-    return Found(path, class_name, None, files, partial(read_masks, files), regions[0] in files)
+    return Found(
+        path, class_name, None, files, partial(read_masks, files, path), regions[0] in files
+    )
 
 
 SPEC = DatasetSpec(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ _UPRIGHT = {
     8: PIL.Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = {5, 6, 7, 8}
+Values = TypeVar("Values", Mask, npt.NDArray[np.int32])
 _INTACT = "replace it by an intact copy, or remove it"
 
 
@@ -69,10 +70,9 @@ def read_image(path: Path) -> Image:
 
 
 def read_mask(path: Path) -> Mask:
-    """Read a mask as bool (H, W): True where the grey value is above 0, upright like images.
+    """Read a mask as bool (H, W): True where any channel is above 0, upright like images.
 
-    Colours count by their grey value, palettes by their colours; transparent pixels are outside
-    (composited on black).
+    Palettes count by their colours; transparent pixels are outside (composited on black).
 
     Raises
     ------
@@ -85,7 +85,10 @@ def read_mask(path: Path) -> Mask:
             return np.array(upright) > 0
         if _has_alpha(upright):
             upright = _on(upright, "black")
-        return np.array(upright.convert("L")) > 0
+        if upright.mode in ("1", "L"):
+            return np.array(upright) > 0
+        # Not by grey value: a dark colour such as (0, 0, 4) rounds to grey 0.
+        return np.asarray(np.array(upright.convert("RGB")).any(axis=2))
 
 
 def read_index_mask(path: Path) -> npt.NDArray[np.int32]:
@@ -123,6 +126,40 @@ def image_size(path: Path) -> tuple[int, int]:
         return (width, height) if _orientation(image) in _SIDEWAYS else (height, width)
 
 
+def is_sideways(path: Path) -> bool:
+    """Tell from the header whether a file's EXIF orientation swaps its height and width.
+
+    Raises
+    ------
+    DataError
+        As ``read_image``, as far as the header shows it.
+    """
+    with _opened(path) as image:
+        return _orientation(image) in _SIDEWAYS
+
+
+def turn_like(values: Values, image: Path) -> Values:
+    """Turn a mask (H, W) that was drawn on the stored pixels of a sideways image, else return it.
+
+    Such a mask has the image's stored size. A square one does not show how it was drawn: it is
+    taken as upright, which is what a person sees who draws it.
+
+    Raises
+    ------
+    DataError
+        As ``read_image``, as far as the image's header shows it.
+    """
+    upright = image_size(image)
+    if values.shape == upright or values.shape != upright[::-1]:
+        return values
+    with _opened(image) as opened:
+        orientation = _orientation(opened)
+    if orientation not in _SIDEWAYS:
+        return values
+    turned = PIL.Image.fromarray(values).transpose(_UPRIGHT[orientation])
+    return np.array(turned).astype(values.dtype)
+
+
 def verify(path: Path) -> None:
     """Check a file's checksums where its format has some (PNG), on top of what decoding finds.
 
@@ -138,14 +175,14 @@ def verify(path: Path) -> None:
 # Readers bound to files with functools.partial, so that records can be pickled.
 
 
-def read_masks(files: Mapping[str, Path]) -> dict[str, Mask]:
-    """Read one mask file per region."""
-    return {region: read_mask(path) for region, path in files.items()}
+def read_masks(files: Mapping[str, Path], image: Path) -> dict[str, Mask]:
+    """Read one mask file per region of an image."""
+    return {region: turn_like(read_mask(path), image) for region, path in files.items()}
 
 
-def read_indexed(path: Path, legend: Mapping[int, str]) -> dict[str, Mask]:
+def read_indexed(path: Path, legend: Mapping[int, str], image: Path) -> dict[str, Mask]:
     """Read every region of a legend {index: name} from one index mask; indices may share a name."""
-    values = read_index_mask(path)
+    values = turn_like(read_index_mask(path), image)
     regions: dict[str, Mask] = {}
     for index, name in legend.items():
         here = values == index

@@ -180,7 +180,7 @@ def _found(image: Path, class_name: str, split: LayoutSplit, mask: Path | None) 
     if mask is not None:
         masks = {REGION: mask}
         return Found(
-            image, class_name, split, masks, partial(read_masks, masks), class_name != GOOD
+            image, class_name, split, masks, partial(read_masks, masks, image), class_name != GOOD
         )
     if class_name == GOOD:
         return Found(image, class_name, split, {}, partial(read_empty, image, REGION))

@@ -13,6 +13,7 @@ from xaieval.datasets.images import (
     IMAGE_SUFFIXES,
     image_size,
     is_image_name,
+    is_sideways,
     read_image,
 )
 from xaieval.digest import digest_file, sample_id
@@ -168,7 +169,8 @@ def header_problem(item: Found) -> Problem | None:
         size = image_size(item.path)
         for path in dict.fromkeys(item.masks.values()):
             got = image_size(path)
-            if got != size:
+            turned = got == size[::-1] and is_sideways(item.path)
+            if got != size and not turned:
                 return Problem(
                     path,
                     f"mask of another size: {got[1]} x {got[0]} for an image of "
