@@ -222,8 +222,11 @@ class Explaining:
         self, wish: Wish, scene: Scene, maps: dict[str, Heatmap], answer: Answer | None
     ) -> dict[str, Any]:
         """Compose the whole view; runs in the pool."""
-        metrics = shown_metrics(wish.metric, wish.k)
-        ranking = at_k(wish.metric, wish.k)
+        height, width = scene.picture.shape[:2]
+        chosen = None if wish.k is None else min(wish.k, height * width)
+        k = scene.default_k if chosen is None else chosen
+        metrics = shown_metrics(wish.metric, chosen)
+        ranking = at_k(wish.metric, chosen)
         scores = self.services.rate(maps, scene, metrics)
         calls = sorted(wish.methods, key=lambda call: METHODS[call.id].baseline)
         labels = method_labels(wish.methods)
@@ -241,7 +244,6 @@ class Explaining:
             if complete and len(competing) > 1
             else {}
         )
-        k = wish.k if wish.k is not None else scene.default_k
         cards = []
         for call in calls:
             spec = METHODS[call.id]
@@ -275,7 +277,6 @@ class Explaining:
                 )
             )
         ready = [shown for shown in cards if shown["state"] == "ready"]
-        height, width = scene.picture.shape[:2]
         return {
             "status": "ready" if complete else "loading",
             "sample": wish.sample_id,
@@ -301,7 +302,7 @@ class Explaining:
     def _fail(self, wish: Wish, error: Exception) -> None:
         known = isinstance(error, XaievalError)
         lines = [str(error) if known else f"{type(error).__name__}: {error}"]
-        title = "This image could not be explained"
+        title = "This view could not be computed"
         self._say(wish, title, lines, ["retry", "next"])
 
     def _say(self, wish: Wish, title: str, lines: list[str], actions: list[str]) -> None:

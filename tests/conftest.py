@@ -11,7 +11,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
@@ -35,7 +36,7 @@ title = "Tiny hazelnuts"
 [data]
 name = "synthetic-hazelnut"
 split_scheme = "stratified"
-options = { n_per_class = 8, size = 64 }
+options = { n_per_class = 6, size = 64 }
 
 [model]
 arch = "small-cnn"
@@ -43,7 +44,7 @@ input_size = [64, 64]
 
 [train]
 seeds = [42, 43]
-epochs = 2
+epochs = 1
 batch = 16
 
 [explain]
@@ -56,7 +57,7 @@ metrics = ["topk_overlap", "mass_accuracy", "pointing_game", "area_share"]
 
 @pytest.fixture(scope="session")
 def demo_results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """A measured study, trained here in seconds: 5 classes of 8 images at 64 px, two seeds."""
+    """A measured study, trained here in seconds: 5 classes of 6 images at 64 px, two seeds."""
     from xaieval.backend import Backend
     from xaieval.cache import HeatmapCache
     from xaieval.study import load_study, run_study, train_study
@@ -115,6 +116,12 @@ def serving(*arguments: str, folder: Path, seconds: float = 120.0) -> Iterator[s
 
 
 @pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[str]]:
+    """``with serve(*arguments) as url``: a dashboard process of one's own."""
+    return partial(serving, folder=tmp_path_factory.mktemp("serve"))
+
+
+@pytest.fixture(scope="session")
 def server(demo_results: Results, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The dashboard, served on the small study."""
     folder = tmp_path_factory.mktemp("server")
@@ -122,9 +129,12 @@ def server(demo_results: Results, tmp_path_factory: pytest.TempPathFactory) -> I
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium; without one the test is skipped, or fails where CI is set."""
+    """A headless Chromium; without one the test is skipped, or fails where CI is set.
+
+    One per module: Playwright keeps an event loop running, which would disturb later tests.
+    """
     sync_api = pytest.importorskip("playwright.sync_api")
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     found = os.environ.get("XAIEVAL_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)

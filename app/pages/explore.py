@@ -302,7 +302,7 @@ class ExplorePage(pn.viewable.Viewer):
         scene = await self.explaining.want(wish, ahead=ahead)
         if scene is not None:
             self._settle_k(scene)
-            await self._send_thumbs(at)
+        await self._send_thumbs(at)
 
     def _nothing(self) -> tuple[str, str] | tuple[()]:
         if self.items and self.state.image:
@@ -313,7 +313,7 @@ class ExplorePage(pn.viewable.Viewer):
         """Fit the K slider to the image: up to a quarter of it, or twice its mask."""
         area = scene.picture.shape[0] * scene.picture.shape[1]
         end = min(area, max(area // 4, 2 * scene.mask_px, self.state.k or 0))
-        value = self.state.k or scene.default_k
+        value = min(self.state.k or scene.default_k, area)
         self._settling = True
         try:
             if (self.k.end, self.k.value) != (end, value):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,14 @@ from xaieval.models import Preprocessing
 from xaieval.types import Heatmap, Sample
 
 SIZE = (12, 16)
+
+
+def run(story: Coroutine[Any, Any, Any]) -> None:
+    """Run a story on a loop and thread of its own: a browser test may keep a loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, story).result()
+
+
 CALLS = resolve_methods(["gradcam", "saliency", "random"])
 PICTURES = Preprocessing(input_size=SIZE)
 
@@ -153,7 +162,7 @@ def test_cards_fill_one_by_one_then_the_verdict(stage: Stage) -> None:
         assert scene is not None
         assert scene.mask_px == 18
 
-    asyncio.run(story())
+    run(story())
     view = stage.screen.views[-1]
     assert view["status"] == "ready"
     assert [card["key"] for card in view["cards"]] == ["gradcam", "saliency", "random"]
@@ -172,7 +181,7 @@ def test_a_quick_answer_is_one_message(stage: Stage) -> None:
         stage.backend.answer(0)
         await task
 
-    asyncio.run(story())
+    run(story())
     assert [view["status"] for view in stage.screen.views] == ["ready"]
 
 
@@ -186,7 +195,7 @@ def test_the_latest_wish_wins_and_the_older_is_cancelled(stage: Stage) -> None:
         assert await second is not None
         assert await first is None
 
-    asyncio.run(story())
+    run(story())
     assert stage.backend.asked[0][1].cancelled
     done = [view for view in stage.screen.views if view["status"] == "ready"]
     assert [view["sample"] for view in done] == ["second"]
@@ -201,7 +210,7 @@ def test_a_new_k_asks_the_backend_nothing(stage: Stage) -> None:
         await task
         await stage.explaining.want(stage.wish("one", k=5))
 
-    asyncio.run(story())
+    run(story())
     assert len(stage.backend.asked) == 1
     before, after = stage.screen.views
     assert (before["k"], after["k"]) == (18, 5)
@@ -217,14 +226,14 @@ def test_cancel_says_so_and_offers_to_try_again(stage: Stage) -> None:
         stage.explaining.cancel()
         assert await task is None
 
-    asyncio.run(story())
+    run(story())
     message = stage.screen.views[-1]["message"]
     assert message["title"] == "Cancelled"
     assert [action["id"] for action in message["actions"]] == ["retry"]
 
 
 def test_a_damaged_image_is_an_error_with_a_way_forward(stage: Stage) -> None:
-    asyncio.run(stage.explaining.want(stage.wish("damaged")))
+    run(stage.explaining.want(stage.wish("damaged")))
     view = stage.screen.views[-1]
     assert view["status"] == "error"
     text = " ".join(view["message"]["lines"])
@@ -240,7 +249,7 @@ def test_without_a_mask_there_are_maps_but_no_scores(stage: Stage) -> None:
         stage.backend.answer(0)
         await task
 
-    asyncio.run(story())
+    run(story())
     view = stage.screen.views[-1]
     assert view["verdict"]["title"] == "No winner"
     assert "no ground truth" in view["verdict"]["text"]
@@ -263,7 +272,7 @@ def test_neighbours_are_computed_afterwards_and_given_up(stage: Stage) -> None:
         await following
         assert stage.backend.asked[2][1].cancelled
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_nothing_is_shown_after_the_session_ended(stage: Stage) -> None:
@@ -273,5 +282,5 @@ def test_nothing_is_shown_after_the_session_ended(stage: Stage) -> None:
         stage.explaining.close()
         assert await task is None
 
-    asyncio.run(story())
+    run(story())
     assert not stage.screen.views

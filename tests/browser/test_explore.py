@@ -1,0 +1,243 @@
+"""Explore in a real Chromium against a real ``panel serve app``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+pytestmark = pytest.mark.browser
+OpenPage = Callable[..., Any]
+Serve = Callable[..., AbstractContextManager[str]]
+
+
+def stage(page: Page) -> Locator:
+    return page.locator("section.explore")
+
+
+def ready(page: Page) -> None:
+    page.wait_for_selector("section.explore[data-status=ready]", timeout=90_000)
+
+
+def settled(page: Page, **data: str) -> None:
+    """Wait until the stage shows, ready, what the attributes say."""
+    wanted = "".join(f'[data-{name}="{value}"]' for name, value in data.items())
+    page.wait_for_selector(f"section.explore[data-status=ready]{wanted}")
+
+
+def shown(page: Page) -> str:
+    return str(stage(page).get_attribute("data-sample"))
+
+
+def methods(page: Page) -> list[str]:
+    cards = page.locator("article[data-method]")
+    return [str(card.get_attribute("data-method")) for card in cards.all()]
+
+
+def first_score(page: Page, method: str = "gradcam") -> str:
+    return page.locator(f"article[data-method={method}] tr.ranks .value").inner_text()
+
+
+def picture(page: Page) -> str:
+    return str(page.locator("article.source img").get_attribute("src"))
+
+
+def pixels(page: Page, method: str = "gradcam") -> str:
+    return str(page.locator(f"article[data-method={method}] canvas").evaluate("c => c.toDataURL()"))
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_role("combobox", name=label, exact=True).click()
+    page.get_by_role("menuitem", name=option, exact=True).click()
+
+
+def test_pick_class_image_and_method_then_move_k(open_page: OpenPage, server: str) -> None:
+    from playwright.sync_api import expect
+
+    page = open_page(server)
+    ready(page)
+    assert methods(page) == ["gradcam", "saliency", "integrated_gradients", "random"]
+    expect(stage(page).get_by_role("status")).to_contain_text("Top-K overlap")
+    assert page.locator("article.winner").count() <= 1
+    assert page.locator("article.baseline.winner").count() == 0
+
+    choose(page, "Class", "hole")
+    page.wait_for_selector('section.explore[data-status=ready][data-sample^="hole/"]')
+    before = picture(page)
+    page.get_by_role("option", name=re.compile("^hole/")).nth(1).click()
+    expect(page.locator("article.source img")).not_to_have_attribute("src", before)
+    assert shown(page).startswith("hole/")
+
+    page.get_by_role("button", name="Sobel").click()
+    page.wait_for_selector("section.explore[data-status=ready] article[data-method=sobel] tr.ranks")
+    page.get_by_role("button", name="Random", exact=True).click()
+    expect(page.locator("article[data-method=random]")).to_have_count(0)
+
+    top = page.locator("article[data-method=gradcam] .well.topk img.layer")
+    overlay, score = top.get_attribute("src"), first_score(page)
+    slider = page.get_by_role("slider", name="K")
+    slider.focus()
+    for _ in range(3):
+        page.keyboard.press("PageUp")
+    expect(top).not_to_have_attribute("src", str(overlay))
+    expect(page.locator("article[data-method=gradcam] tr.ranks th")).to_contain_text("precision")
+    page.get_by_role("button", name="K = mask size").click()
+    expect(top).to_have_attribute("src", str(overlay))
+    assert first_score(page) == score
+
+
+def test_arrow_keys_step_through_the_images(open_page: OpenPage, server: str) -> None:
+    from playwright.sync_api import expect
+
+    page = open_page(server)
+    ready(page)
+    images = page.get_by_role("navigation", name="Images")
+    start = shown(page)
+    position = images.get_by_role("status").inner_text()
+    page.keyboard.press("ArrowRight")
+    expect(stage(page)).not_to_have_attribute("data-sample", start)
+    expect(images.get_by_role("status")).not_to_have_text(position)
+    page.keyboard.press("ArrowLeft")
+    settled(page, sample=start)
+    for _ in range(60):
+        page.keyboard.press("ArrowLeft")
+    expect(images.get_by_role("button", name="Previous image")).to_be_disabled()
+    # arrows inside a field belong to the field
+    first = shown(page)
+    page.get_by_role("slider", name="Heatmap opacity").focus()
+    page.keyboard.press("ArrowRight")
+    expect(images.get_by_role("status")).to_have_text(re.compile("^1 /"))
+    assert shown(page) == first
+
+
+def test_opacity_and_colours_never_ask_the_server(open_page: OpenPage, server: str) -> None:
+    from playwright.sync_api import expect
+
+    page = open_page(server)
+    ready(page)
+    painted = stage(page).get_attribute("data-painted")
+    before = pixels(page)
+    choose(page, "Colour map", "cividis")
+    page.wait_for_function(
+        """before => {
+          const root = document.querySelectorAll("*");
+          const find = (node) => {
+            for (const it of node.querySelectorAll("*")) {
+              if (it.tagName === "CANVAS" && it.closest("[data-method=gradcam]")) { return it; }
+              if (it.shadowRoot) { const deep = find(it.shadowRoot); if (deep) { return deep; } }
+            }
+            return null;
+          };
+          return root.length && find(document).toDataURL() !== before;
+        }""",
+        arg=before,
+    )
+    slider = page.get_by_role("slider", name="Heatmap opacity")
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(page.locator("article[data-method=gradcam] canvas")).to_have_css("opacity", "0")
+    page.get_by_role("button", name="Top-K", exact=True).click()
+    expect(page.locator("article[data-method=gradcam] canvas")).to_be_hidden()
+    assert stage(page).get_attribute("data-painted") == painted
+    page.wait_for_url(re.compile("map=cividis"))
+    page.wait_for_url(re.compile("view=topk"))
+
+
+def test_a_link_restores_the_view(open_page: OpenPage, server: str) -> None:
+    page = open_page(server)
+    ready(page)
+    choose(page, "Class", "print")
+    page.wait_for_selector('section.explore[data-status=ready][data-sample^="print/"]')
+    choose(page, "Model seed", "43")
+    page.wait_for_url(re.compile("seed=seed-43"))
+    choose(page, "Explained class", "cut")
+    page.wait_for_url(re.compile("target=cut"))
+    slider = page.get_by_role("slider", name="K")
+    slider.focus()
+    page.keyboard.press("PageUp")
+    page.wait_for_url(re.compile(r"k=\d+px"))
+    px = re.search(r"k=(\d+)px", page.url)
+    assert px
+    settled(page, k=px[1])
+    there = (shown(page), first_score(page), pixels(page))
+    again = open_page(page.url)
+    ready(again)
+    settled(again, k=px[1])
+    assert (shown(again), first_score(again), pixels(again)) == there
+    assert again.get_by_role("combobox", name="Model seed").inner_text() == "43"
+    assert again.get_by_role("alert").filter(has_text="not valid").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("search", "told"),
+    [
+        ("image=s000000000000", "image is not in this study"),
+        ("image=7&seed=42", "not valid"),
+        ("seed=seed-7", "no model seed"),
+        ("class=pebble&split=nowhere", "no class"),
+        ("study=%3Cscript%3Ealert(1)%3C/script%3E", "no study"),
+        ("methods=gradcam+lime", "no method"),
+        ("target=pebble", "no class"),
+        ("metric=elegance", "no metric"),
+        ("k=99999999px", None),
+        ("opacity=1e9pct&map=viridis", "not valid"),
+    ],
+)
+def test_bad_links_fall_back_and_say_so(
+    open_page: OpenPage, server: str, search: str, told: str | None
+) -> None:
+    page = open_page(f"{server}?{search}")
+    ready(page)
+    assert len(methods(page)) >= 1
+    if told is not None:
+        page.get_by_role("alert").filter(has_text=told).first.wait_for()
+
+
+def test_images_have_texts_and_the_page_survives_a_visit_to_batch(
+    open_page: OpenPage, server: str
+) -> None:
+    page = open_page(server)
+    ready(page)
+    assert page.locator("article.source img").get_attribute("alt")
+    card = page.locator("article[data-method=saliency]")
+    assert "Saliency" in str(card.locator("canvas").get_attribute("aria-label"))
+    assert "strongest" in str(card.locator(".well.topk img.layer").get_attribute("alt"))
+    page.get_by_role("button", name="Batch").click()
+    page.wait_for_url(re.compile("page=batch"))
+    stage(page).wait_for(state="detached")
+    page.get_by_role("button", name="Explore").click()
+    ready(page)
+    assert first_score(page)
+    assert len(pixels(page)) > 200
+
+
+def test_dark_theme_turns_the_page_not_the_stage(open_page: OpenPage, server: str) -> None:
+    from playwright.sync_api import expect
+
+    page = open_page(server)
+    ready(page)
+    ink = "e => getComputedStyle(e).color"
+    ground = "e => getComputedStyle(e.querySelector('.well')).backgroundColor"
+    light = (stage(page).evaluate(ink), stage(page).evaluate(ground))
+    page.get_by_role("button", name="Toggle theme").click()
+    page.locator(".mui-dark").first.wait_for()
+    expect(stage(page)).not_to_have_css("color", light[0])
+    assert stage(page).evaluate(ground) == light[1]
+
+
+def test_a_bad_argument_is_told_and_the_server_stays(
+    open_page: OpenPage, serve: Serve, tmp_path: Path
+) -> None:
+    with serve(str(tmp_path / "nothing here")) as url:
+        page = open_page(url)
+        page.get_by_text("Nothing could be opened").wait_for()
+        page.get_by_text("nothing here").first.wait_for()
+        again = open_page(url)
+        again.get_by_text("Nothing could be opened").wait_for()
