@@ -11,9 +11,9 @@ import pytest
 
 from xaieval.backend import Backend
 from xaieval.cache import HeatmapCache
-from xaieval.study.config import Filters
 from xaieval.study.results import Results, demo_results
 from xaieval.study.runner import run_study
+from xaieval.study.settings import Filters
 
 MB = 1_000_000
 

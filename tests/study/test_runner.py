@@ -18,6 +18,7 @@ from xaieval.errors import Cancelled, ConfigError, DataError, ModelError, Result
 from xaieval.study import data as study_data
 from xaieval.study import runner, training
 from xaieval.study.config import Study, parse_study
+from xaieval.study.lock import locked
 from xaieval.study.results import Results
 from xaieval.study.runner import run_study
 from xaieval.study.training import train_study
@@ -361,7 +362,7 @@ def test_untrained_seeds_are_named(out: Path, use: Any, backend: Any):
 
 
 def test_a_second_writer_is_kept_out(out: Path, use: Any, backend: Any):
-    with runner._lock(out), pytest.raises(ResultsError, match="another run is writing"):
+    with locked(out), pytest.raises(ResultsError, match="another run is writing"):
         run_study(study(), out=out, backend=backend())
     run_study(study(), out=out, backend=backend())
     assert not (out / ".lock").exists()
@@ -404,7 +405,7 @@ def test_folds_score_every_image_once_out_of_fold(tmp_path: Path, use: Any, back
 
 
 def test_filters_choose_what_is_explained(out: Path, use: Any, backend: Any):
-    from xaieval.study.config import Filters
+    from xaieval.study.settings import Filters
 
     some = study(data={"filters": Filters(classes=("spot",), per_class=2)})
     results = run_study(some, out=out, backend=backend())

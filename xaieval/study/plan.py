@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow as pa
 
 from xaieval.errors import ResultsError, unknown
-from xaieval.study.config import Item, Study
+from xaieval.study.config import Study
 from xaieval.study.parts import live_parts, read_part
+from xaieval.study.settings import Item
 from xaieval.study.toml_table import read_table
 
 if TYPE_CHECKING:

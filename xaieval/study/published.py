@@ -15,8 +15,9 @@ from xaieval.digest import digest_file
 from xaieval.errors import ResultsError
 from xaieval.files import atomic_path, write_bytes, write_json
 from xaieval.study.config import Study, load_study
+from xaieval.study.manifest import MANIFEST, STUDY_FILE
 from xaieval.study.parts import SCHEMA_VERSION
-from xaieval.study.results import HISTORY_COLUMNS, MANIFEST, OVERALL, STUDY_FILE, Results
+from xaieval.study.results import HISTORY_COLUMNS, OVERALL, Results
 
 NOTE = "re-aggregated from published runs, no model run here"
 METRIC = "topk_overlap"

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import duckdb
 import pandas as pd
 
 from xaieval.errors import ResultsError, unknown
 from xaieval.study.config import Study, load_study
-from xaieval.study.parts import SCHEMA_VERSION, SCHEMAS, live_parts
+from xaieval.study.manifest import MANIFEST, STUDY_FILE, read_manifest
+from xaieval.study.store import Store, conditions, where_clause
 
 if TYPE_CHECKING:
     from xaieval.datasets import Dataset
@@ -31,42 +29,6 @@ HISTORY_COLUMNS = (
     "loss_mask",
     "balanced_accuracy",
 )
-MANIFEST = "manifest.json"
-STUDY_FILE = "study.toml"
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return ``manifest.json`` of a results folder.
-
-    Raises
-    ------
-    ResultsError
-        When there is none, it is damaged, or of another schema version.
-    """
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise ResultsError(
-            "not a results folder",
-            where=folder,
-            expected=f"a folder with {MANIFEST}",
-            got="a file" if folder.is_file() else "no such folder" if not folder.exists() else None,
-            fix="give the --out folder of a finished 'xaieval run'",
-        ) from None
-    except ValueError as error:
-        raise ResultsError(f"damaged manifest: {error}", where=path) from None
-    version = manifest.get("schema") if isinstance(manifest, dict) else None
-    if version != SCHEMA_VERSION:
-        raise ResultsError(
-            "cannot read this schema version",
-            where=path,
-            expected=SCHEMA_VERSION,
-            got=version,
-            fix="run the study again with this version of xaieval and another --out",
-        )
-    found: dict[str, Any] = manifest
-    return found
 
 
 class Results:
@@ -92,9 +54,11 @@ class Results:
         self.study: Study = load_study(self.path / STUDY_FILE)
         self.title: str = self.manifest.get("title") or self.study.title
         self.note: str = self.manifest.get("note", "")
-        self._local = threading.local()
-        self._connection = duckdb.connect(":memory:")
-        self._open_tables()
+        self._store = Store(self.path)
+        if self.kind == "measured" and "predictions" in self._store.empty:
+            raise ResultsError(
+                "no results in here yet", where=self.path, fix="run 'xaieval run' to the end"
+            )
 
     @classmethod
     def of_study(cls, study: str) -> Results:
@@ -106,22 +70,6 @@ class Results:
 
     # ---------------------------------------------------------------- tables
 
-    def _open_tables(self) -> None:
-        for table, schema in SCHEMAS.items():
-            files = [str(part.path) for part in live_parts(self.path, table)]
-            if files:
-                self._connection.read_parquet(files).create_view(table)
-            else:
-                names = {"string": "VARCHAR", "int32": "INTEGER", "double": "DOUBLE"}
-                columns = ", ".join(
-                    f'"{field.name}" {names.get(str(field.type), "BOOLEAN")}' for field in schema
-                )
-                self._connection.execute(f"CREATE TABLE {table} ({columns})")
-            if not files and table == "predictions" and self.kind == "measured":
-                raise ResultsError(
-                    "no results in here yet", where=self.path, fix="run 'xaieval run' to the end"
-                )
-
     def query(self, sql: str, values: Sequence[Any] = ()) -> pd.DataFrame:
         """Return what a DuckDB query over ``predictions``, ``scores`` and ``map_stats`` gives.
 
@@ -130,18 +78,7 @@ class Results:
         ResultsError
             When a part is damaged or has gone since these results were opened.
         """
-        if not hasattr(self._local, "cursor"):
-            self._local.cursor = self._connection.cursor()
-        try:
-            frame: pd.DataFrame = self._local.cursor.execute(sql, list(values)).df()
-        except (duckdb.IOException, duckdb.InvalidInputException) as error:
-            raise ResultsError(
-                "a part cannot be read",
-                where=self.path,
-                got=str(error).splitlines()[0],
-                fix="open the results again; if it stays, run the study again",
-            ) from None
-        return frame
+        return self._store.query(sql, values)
 
     def predictions(
         self,
@@ -151,7 +88,7 @@ class Results:
         class_name: str | None = None,
     ) -> pd.DataFrame:
         """Return one row per model and image, columns as in ``parts.SCHEMAS``."""
-        where, values = _conditions(seed=seed, split=split, **{"class": class_name})
+        where, values = conditions(seed=seed, split=split, **{"class": class_name})
         return self.query(
             f"SELECT * FROM predictions{where} ORDER BY seed, fold, sample_id", values
         )
@@ -196,7 +133,7 @@ class Results:
         region: str | None = None,
     ) -> pd.DataFrame:
         """Return the sufficient statistics of every map and region."""
-        where, values = _conditions(
+        where, values = conditions(
             method_id=method_id, seed=seed, sample_id=sample_id, region=region
         )
         return self.query(
@@ -212,20 +149,16 @@ class Results:
         }
         named = {columns.get(key, f"s.{key}"): value for key, value in wanted.items()}
         rules = self.manifest.get("rule_digest")
-        return _where({"s.rule_digest": rules, **named})
+        return where_clause({"s.rule_digest": rules, **named})
 
     # ---------------------------------------------------------------- what there is
-
-    def _distinct(self, table: str, column: str) -> list[Any]:
-        found = self.query(f'SELECT DISTINCT "{column}" AS it FROM {table} ORDER BY it')
-        return [value for value in found["it"].tolist() if value is not None]
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:
         """Training seeds, ascending."""
         if self.kind == "published":
             return tuple(sorted({int(seed) for seed in self._published("accuracy")["seed"]}))
-        return tuple(self._distinct("predictions", "seed"))
+        return tuple(self._store.distinct("predictions", "seed"))
 
     @cached_property
     def splits(self) -> tuple[str, ...]:
@@ -233,7 +166,7 @@ class Results:
         if self.kind == "published":
             found = set(self._published("accuracy")["split"])
         else:
-            found = set(self._distinct("predictions", "split"))
+            found = set(self._store.distinct("predictions", "split"))
         return tuple(split for split in ("train", "test") if split in found)
 
     @cached_property
@@ -245,21 +178,25 @@ class Results:
     def regions(self) -> tuple[str, ...]:
         """Scored regions; the first is the default."""
         named = self.manifest.get("regions", [])
-        return tuple(named) or tuple(self._distinct("scores", "region"))
+        return tuple(named) or tuple(self._store.distinct("scores", "region"))
 
     @cached_property
     def metric_keys(self) -> tuple[str, ...]:
         """Metric keys that were scored, in the study's order, then others."""
         if self.kind == "published":
             return tuple(self.manifest["metrics"])
-        return _ordered(self._distinct("scores", "metric_key"), self.manifest.get("metrics", []))
+        return _ordered(
+            self._store.distinct("scores", "metric_key"), self.manifest.get("metrics", [])
+        )
 
     @cached_property
     def method_ids(self) -> tuple[str, ...]:
         """Method keys that were scored, in the study's order, then others."""
         if self.kind == "published":
             return tuple(self.manifest["methods"])
-        return _ordered(self._distinct("scores", "method_id"), self.manifest.get("methods", []))
+        return _ordered(
+            self._store.distinct("scores", "method_id"), self.manifest.get("methods", [])
+        )
 
     @cached_property
     def compete(self) -> tuple[str, ...]:
@@ -398,17 +335,6 @@ class Results:
         if not frames:
             return pd.DataFrame(columns=list(HISTORY_COLUMNS))
         return pd.concat(frames, ignore_index=True)
-
-
-def _where(wanted: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    given = {key: value for key, value in wanted.items() if value is not None}
-    if not given:
-        return "", []
-    return " WHERE " + " AND ".join(f"{key} = ?" for key in given), list(given.values())
-
-
-def _conditions(**wanted: Any) -> tuple[str, list[Any]]:
-    return _where({f'"{key}"': value for key, value in wanted.items()})
 
 
 def _ordered(found: Sequence[str], first: Sequence[str]) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ from xaieval.study.checkpoints import (
 )
 from xaieval.study.config import Study
 from xaieval.study.data import open_study_data, study_splits
-from xaieval.study.results import STUDY_FILE, default_out
+from xaieval.study.manifest import STUDY_FILE
+from xaieval.study.results import default_out
 
 ALL_MODELS = "models"
 """Stage name of the report that counts whole models."""
