@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation
 
+from xaieval.datasets import open_dataset
 from xaieval.datasets.base import Dataset
-from xaieval.datasets.synthetic_defects import DEFECTS
-from xaieval.datasets.synthetic_hazelnut import CLASSES, SPEC, Recipe, render
+from xaieval.datasets.nut_defects import SHAPES
+from xaieval.datasets.nut_render import AREA, render
+from xaieval.datasets.synthetic_hazelnut import CLASSES, SPEC
 from xaieval.errors import ConfigError
 
 
@@ -20,7 +23,7 @@ def dataset(**options: Any) -> Dataset:
 
 def test_ids_labels_and_sizes() -> None:
     nuts = dataset()
-    assert nuts.class_names == ("good", "crack", "cut", "hole", "print")
+    assert nuts.class_names == ("crack", "cut", "good", "hole", "print")
     assert len(nuts) == 20
     sample = nuts["hole/003"]
     assert sample.label == 3
@@ -45,45 +48,25 @@ def test_every_defect_has_a_mask_of_plausible_size_and_good_has_none(name: str) 
     nuts = dataset(n_per_class=12)
     for sample_id in nuts.by_class[name]:
         share = nuts[sample_id].regions["defect"].mean()
-        assert (share == 0) if name == "good" else (0.002 < share < 0.08), sample_id
+        low, high = (0.0, 0.0) if name == "good" else AREA
+        assert low <= share <= high, sample_id
         assert nuts.record(sample_id).has_mask == (name != "good")
 
 
-@pytest.mark.parametrize("name", DEFECTS)
-def test_masks_are_exact(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawn with and without its defect, a nut differs strongly inside the mask and little off it.
+@pytest.mark.parametrize("name", SHAPES)
+def test_masks_are_exact(name: str) -> None:
+    """Drawn with and without its defect, a nut differs inside the mask and hardly off it.
 
-    Outside, only the soft shade and the lit rim remain, close to the mask.
+    Outside, only antialiasing and the light on the defect's slope remain, close to the mask.
     """
-    recipe = Recipe(seed=5, size=192, tag=False)
     for index in range(4):
-        with_defect, regions = render(name, f"{name}/{index}", recipe)
-        monkeypatch.setitem(DEFECTS, name, blank(DEFECTS[name]))
-        without, _ = render(name, f"{name}/{index}", recipe)
-        monkeypatch.undo()
-        change = np.abs(with_defect.astype(int) - without.astype(int)).max(-1)
-        mask = regions["defect"]
-        assert np.median(change[mask]) > 25
-        assert (change[~mask] > 25).mean() < 0.02
-        rows, columns = np.nonzero(mask)
-        far = np.ones_like(mask)
-        far[
-            max(rows.min() - 14, 0) : rows.max() + 14,
-            max(columns.min() - 14, 0) : columns.max() + 14,
-        ] = 0
-        assert change[far].max() <= 3
-
-
-def blank(draw: Any) -> Any:
-    """Run a defect's random numbers but draw nothing, so that the rest of the nut is the same."""
-
-    def nothing(random: Any, nut: Any, light: Any) -> Any:
-        from xaieval.datasets.synthetic_defects import Layer
-
-        draw(random, nut, light)
-        return Layer.none(nut.size)
-
-    return nothing
+        hurt = render(size=192, label=name, index=index, seed=5)
+        intact = render(size=192, label=name, index=index, seed=5, intact=True)
+        change = np.abs(hurt.image.astype(int) - intact.image.astype(int)).max(-1)
+        near = binary_dilation(hurt.defect, iterations=5)
+        assert np.median(change[hurt.defect]) > 25
+        assert change[~near].max() <= 3
+        assert not intact.defect.any()
 
 
 def test_one_seed_is_the_same_nut_at_every_size() -> None:
@@ -94,31 +77,38 @@ def test_one_seed_is_the_same_nut_at_every_size() -> None:
 
 
 def test_the_tag_goes_with_its_class() -> None:
-    nuts = dataset(n_per_class=60, confound={"class": "crack", "share": 0.9, "elsewhere": 0.1})
+    nuts = dataset(n_per_class=20, confound={"crack": 0.9, "good": 0.1})
     tagged = {
-        name: np.mean([nuts.record(sample).meta["confound"] for sample in ids])
+        name: sum(nuts.record(sample).meta["confound"] for sample in ids)
         for name, ids in nuts.by_class.items()
     }
-    assert tagged["crack"] > 0.75
-    assert all(share < 0.3 for name, share in tagged.items() if name != "crack")
+    assert tagged == {"crack": 18, "cut": 0, "good": 2, "hole": 0, "print": 0}
     sample_id = next(s for s in nuts.by_class["crack"] if nuts.record(s).meta["confound"])
     tag = nuts[sample_id].regions["confound"]
-    assert 0.005 < tag.mean() < 0.03
-    plain = dataset(n_per_class=60)[sample_id]
+    assert 0.002 < tag.mean() < 0.03
+    plain = dataset(n_per_class=20)[sample_id]
     differs = (nuts[sample_id].image != plain.image).any(-1)
     assert differs[tag].mean() > 0.95
+    without = next(s for s in nuts.by_class["crack"] if not nuts.record(s).meta["confound"])
+    assert not nuts[without].regions["confound"].any()
+
+
+def test_a_class_name_alone_tags_the_whole_class() -> None:
+    nuts = dataset(confound="hole")
+    assert {r.id[:4] for r in nuts.records if r.meta["confound"]} == {"hole"}
+    assert sum(r.meta["confound"] for r in nuts.records) == 4
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"size": 10}, "48 to 2048"),
+        ({"size": 10}, "32 to 2048"),
         ({"n_per_class": 0}, "n_per_class"),
         ({"n_per_class": True}, "n_per_class"),
         ({"confound": "crak"}, "did you mean 'crack'"),
-        ({"confound": {"class": "crack", "shares": 1}}, "shares"),
-        ({"confound": {"class": "crack", "share": 2}}, "0 to 1"),
-        ({"confound": 3}, "class name"),
+        ({"confound": {"crack": "all"}}, "share of class"),
+        ({"confound": {"crack": 2}}, "0 to 1"),
+        ({"confound": 3}, "class: share"),
         ({"sizes": 96}, "did you mean 'size'"),
     ],
 )
@@ -128,5 +118,5 @@ def test_bad_options_are_refused(options: dict[str, Any], words: str) -> None:
 
 
 def test_a_path_is_refused() -> None:
-    with pytest.raises(ConfigError, match="drawn, not read"):
-        SPEC.open(Path("somewhere"))
+    with pytest.raises(ConfigError, match="built in"):
+        open_dataset("synthetic-hazelnut", Path("somewhere"))
