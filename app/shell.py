@@ -42,7 +42,8 @@ class Shell(pn.viewable.Viewer):
             if services.results:
                 self.state.notify(f"{problem.argument} could not be opened: {problem.text}")
         self._bodies: dict[str, pn.viewable.Viewable] = {}
-        self._main = pmui.Column(sizing_mode="stretch_both", margin=0)
+        # Not a pmui.Column: a figure entering one later is measured before it is laid out.
+        self._main = pn.Column(sizing_mode="stretch_both", margin=0)
         self._notices = pmui.Column(sizing_mode="stretch_width", margin=0)
         self.state.param.watch(self._show_page, "page")
         self.state.param.watch(self._show_notices, "notices")

@@ -60,6 +60,8 @@ class BatchPage(pn.viewable.Viewer):
         return opened.get(self.state.study) or next(iter(opened.values()))
 
     def _build(self) -> None:
+        # Figures stand in Panel's own columns: one that enters a pmui.Column after the page is
+        # shown is measured before it is laid out, an error in the browser (pmui 0.16, Bokeh 3.9).
         small = {"size": "small", "margin": 0}
         self._study = pmui.Select(label="Study", width=260, **small)
         self._metric = pmui.Select(label="Who wins is decided by", width=220, **small)
@@ -89,7 +91,7 @@ class BatchPage(pn.viewable.Viewer):
             for name in ("win-rates", "curves", "accuracy")
         }
         self._run = RunPanel(self.services, lambda: self.results, self._reopened)
-        self._filled = pmui.Column(
+        self._filled = pn.Column(
             self._head,
             self._section(
                 "Win rate over seeds",
@@ -109,10 +111,10 @@ class BatchPage(pn.viewable.Viewer):
             self._run,
             sizing_mode="stretch_width",
             margin=0,
-            sx={"gap": "20px"},
+            styles={"gap": "20px"},
         )
-        self._body = pmui.Column(self._loading(), sizing_mode="stretch_width", margin=0)
-        self._root = pmui.Column(
+        self._body = pn.Column(self._loading(), sizing_mode="stretch_width", margin=0)
+        self._root = pn.Column(
             pn.FlexBox(
                 self._study,
                 self._metric,
@@ -135,9 +137,9 @@ class BatchPage(pn.viewable.Viewer):
 
     def _section(
         self, title: str, tools: pn.viewable.Viewable, *parts: pn.viewable.Viewable
-    ) -> pmui.Column:
+    ) -> pn.Column:
         name = pn.pane.HTML(f"<h2>{title}</h2>", margin=0, stylesheets=[html.STYLE])
-        return pmui.Column(
+        return pn.Column(
             pmui.Row(
                 name, pn.layout.HSpacer(), tools, sizing_mode="stretch_width", margin=(0, 0, 4, 0)
             ),
@@ -146,7 +148,7 @@ class BatchPage(pn.viewable.Viewer):
             margin=0,
         )
 
-    def _loading(self) -> pmui.Column:
+    def _loading(self) -> pn.Column:
         bars = [
             pmui.Skeleton(height=h, sizing_mode="stretch_width", margin=(0, 0, 16, 0))
             for h in (72, 250, 250)
@@ -156,15 +158,15 @@ class BatchPage(pn.viewable.Viewer):
             stylesheets=[html.STYLE],
             margin=0,
         )
-        return pmui.Column(text, *bars, sizing_mode="stretch_width", margin=0)
+        return pn.Column(text, *bars, sizing_mode="stretch_width", margin=0)
 
     def _message(
         self, title: str, text: str, *actions: pn.viewable.Viewable, name: str
-    ) -> pmui.Column:
+    ) -> pn.Column:
         body = html.message(title, text, name=name)
         pane = pn.pane.HTML(body, stylesheets=[html.STYLE], margin=0)
         row = pmui.Row(*actions, margin=(12, 0, 0, 0), sx={"gap": "8px"})
-        return pmui.Column(pane, row, margin=(48, 0), max_width=760)
+        return pn.Column(pane, row, margin=(48, 0), max_width=760)
 
     # ------------------------------------------------------------ choices
 

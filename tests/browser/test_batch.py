@@ -70,7 +70,7 @@ def table(page: Page) -> Any:
 
 def choose(page: Page, label: str, option: str) -> None:
     page.get_by_role("combobox", name=label).click()
-    page.get_by_role("option", name=option, exact=True).click()
+    page.get_by_role("menuitem", name=option, exact=True).click()
 
 
 def test_published_runs_are_labelled_and_unlike_measured_ones(
@@ -135,6 +135,14 @@ def test_dark_theme_redraws_in_its_own_colours(url: str, open_page: Callable[...
     light = mark.get_attribute("stroke")
     page.get_by_role("button", name="Toggle theme").click()
     page.locator(f'.tile[data-method="gradcam"] svg:not([stroke="{light}"])').wait_for()
+
+
+def test_leaving_and_coming_back(server: str, open_page: Callable[..., Page]):
+    page = ready(open_page(f"{server}?page=batch"))
+    page.get_by_role("button", name="Explore", exact=True).click()
+    page.get_by_role("heading", name="Win rate over seeds").wait_for(state="detached")
+    page.get_by_role("button", name="Batch", exact=True).click()
+    ready(page)
 
 
 @pytest.mark.parametrize(
