@@ -94,14 +94,14 @@ def explain(
 
 
 def _sample(image: Path, mask: Path | None) -> Any:
-    from xaieval.datasets import read_image, read_mask
+    from xaieval.datasets.images import read_image, read_masks
     from xaieval.types import Sample
 
     return Sample(
         id=image.stem,
         label=0,
         read_image=lambda: read_image(image),
-        read_regions=lambda: {} if mask is None else {"mask": read_mask(mask)},
+        read_regions=lambda: {} if mask is None else read_masks({"mask": mask}, image),
     )
 
 
