@@ -336,8 +336,10 @@ export function render({model, el: host}) {
       const {levels, width, height} = parts.levels;
       const [column, row] = [Math.floor(at.x * width), Math.floor(at.y * height)];
       const level = levels[row * width + column] / 255;
-      parts.readout.textContent =
-        `(${row}, ${column}) ${(parts.low + level * (parts.high - parts.low)).toPrecision(3)}`;
+      const value = parts.low + level * (parts.high - parts.low);
+      const small = value !== 0 && Math.abs(value) < 1e-3;
+      const text = small ? value.toExponential(1) : value.toPrecision(3);
+      parts.readout.textContent = `(${row}, ${column}) ${text}`;
     }
   });
   grid.addEventListener("pointerleave", () => {

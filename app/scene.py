@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -19,7 +20,8 @@ class Scene:
     """What the page needs to know of one sample; made once, shared by all sessions.
 
     ``picture`` uint8 (h, w, 3) and ``mask`` bool (h, w) lie in input space. ``mask`` is None
-    without ground truth, or when nothing of it is left in input space; ``mask_note`` says why.
+    without ground truth, or when nothing of it is left in input space; ``mask_note`` says why in
+    words, ``reason`` as scores do.
     """
 
     sample: Sample
@@ -28,18 +30,19 @@ class Scene:
     mask: Mask | None
     region: str
     mask_note: str
+    reason: str
     outline: str
     geometry: Geometry
 
-    @property
+    @cached_property
     def key(self) -> str:
         return digest(self.sample.id, self.src)[:12]
 
-    @property
+    @cached_property
     def mask_px(self) -> int:
         return 0 if self.mask is None else int(self.mask.sum())
 
-    @property
+    @cached_property
     def share(self) -> float:
         """The mask's share of the image's area, 0 to 1."""
         return 0.0 if self.mask is None else float(self.mask.mean())
@@ -82,6 +85,7 @@ def make_scene(sample: Sample, preprocessing: Preprocessing) -> Scene:
         mask=mask,
         region=region,
         mask_note="" if mask is not None else note,
+        reason="empty-mask" if regions else "no-ground-truth",
         outline="" if mask is None else outline_path(mask),
         geometry=geometry,
     )

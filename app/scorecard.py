@@ -81,13 +81,20 @@ def at_k(metric: str, k: int | None) -> str:
 
 
 def rate(
-    heatmaps: Mapping[str, Heatmap], mask: Mask | None, metrics: Sequence[str]
+    heatmaps: Mapping[str, Heatmap],
+    mask: Mask | None,
+    metrics: Sequence[str],
+    *,
+    reason: str = "no-ground-truth",
 ) -> dict[str, dict[str, Score]]:
-    """Score maps of one image: method key -> metric key -> Score."""
+    """Score maps of one image: method key -> metric key -> Score.
+
+    Without a mask every score is undefined, for the ``reason`` given.
+    """
     if not heatmaps:
         return {}
     if mask is None:
-        nothing = Score(math.nan, "no-ground-truth")
+        nothing = Score(math.nan, reason)
         return {key: dict.fromkeys(metrics, nothing) for key in heatmaps}
     stack = np.stack([heatmap.values for heatmap in heatmaps.values()])
     masks = np.broadcast_to(mask, stack.shape)
@@ -145,7 +152,7 @@ def verdict(
         reasons = dict.fromkeys(
             REASON_TEXT[found.reason] for found in scores.values() if found.reason
         )
-        return {"title": "No winner", "text": f"{name} is undefined: {'; '.join(reasons)}"}
+        return {"title": "No ranking", "text": f"{name} is undefined: {'; '.join(reasons)}"}
     best = [key for key, place in places.items() if place.rank == 1]
     ranking = f"{name}: "
     for position, (key, place) in enumerate(places.items()):
@@ -236,7 +243,7 @@ def score_row(metric: str, found: Score, share: float) -> dict[str, Any]:
         title = f"Undefined: {REASON_TEXT[found.reason]}. {title}"
     return {
         "metric": metric,
-        "label": metric_label(metric),
+        "label": "Precision at K" if metric.startswith("precision@") else metric_label(metric),
         "title": title,
         "text": "–" if undefined else f"{found.value:.3f}",
         "share": length,

@@ -11,6 +11,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -146,7 +147,7 @@ class Services:
 
         def fresh() -> dict[str, dict[str, Score]]:
             if not found:
-                found.update(rate(maps, scene.mask, metrics))
+                found.update(rate(maps, scene.mask, metrics, reason=scene.reason))
             return found
 
         return {
@@ -170,9 +171,17 @@ class Services:
         return self._thumbs.get((study, sample_id), make)
 
 
+_CONTENTS: WeakKeyDictionary[Heatmap, Hashable] = WeakKeyDictionary()
+
+
 def _content(heatmap: Heatmap) -> Hashable:
-    data = np.ascontiguousarray(heatmap.values)
-    return (data.shape, blake2b(data, digest_size=16).digest(), heatmap.flags)
+    """Return what is equal for equal heatmaps; computed once for each object."""
+    found = _CONTENTS.get(heatmap)
+    if found is None:
+        data = np.ascontiguousarray(heatmap.values)
+        found = (data.shape, blake2b(data, digest_size=16).digest(), heatmap.flags)
+        _CONTENTS[heatmap] = found
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -251,7 +251,7 @@ def test_without_a_mask_there_are_maps_but_no_scores(stage: Stage) -> None:
 
     run(story())
     view = stage.screen.views[-1]
-    assert view["verdict"]["title"] == "No winner"
+    assert view["verdict"]["title"] == "No ranking"
     assert "no ground truth" in view["verdict"]["text"]
     assert all(card["rows"] == [] and card["heat"] for card in view["cards"])
     assert "scores need a mask" in view["cards"][0]["note"]

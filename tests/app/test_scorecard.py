@@ -61,7 +61,7 @@ def test_undefined_scores_have_no_place() -> None:
         (scores(a=0.2, b=0.2, c=0.1), "Alpha and Beta tie", "Alpha 0.200 = Beta 0.200 > Gamma"),
         (scores(a=0.0, b=0.0, c=0.0), "Alpha, Beta and Gamma tie", "= Gamma 0.000"),
         (scores(a=math.nan, b=0.2, c=0.1), "★ Beta wins", "undefined: Alpha"),
-        (scores(a=math.nan, b=math.nan), "No winner", "zero everywhere"),
+        (scores(a=math.nan, b=math.nan), "No ranking", "zero everywhere"),
         (scores(a=0.3), "Alpha", "Alpha 0.300"),
     ],
 )

@@ -87,7 +87,7 @@ def test_pick_class_image_and_method_then_move_k(open_page: OpenPage, server: st
     for _ in range(3):
         page.keyboard.press("PageUp")
     expect(top).not_to_have_attribute("src", str(overlay))
-    expect(page.locator("article[data-method=gradcam] tr.ranks th")).to_contain_text("precision")
+    expect(page.locator("article[data-method=gradcam] tr.ranks th")).to_contain_text("Precision at K")
     page.get_by_role("button", name="K = mask size").click()
     expect(top).to_have_attribute("src", str(overlay))
     assert first_score(page) == score
