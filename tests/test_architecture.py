@@ -26,6 +26,7 @@ ORDER = [
     "metrics",
     "stats",
     "cache",
+    "jobs",
     "backend",
     "study",
     "render",
