@@ -15,7 +15,7 @@ from xaieval.digest import digest
 from xaieval.errors import MethodError
 from xaieval.methods.calls import MethodCall
 from xaieval.methods.cam import check_upsampling
-from xaieval.methods.gradient import BASELINES
+from xaieval.methods.gradient import between
 from xaieval.methods.passes import Engine, Rows, rows_for
 from xaieval.methods.planner import Plan, plan
 from xaieval.methods.pooling import pool
@@ -242,9 +242,7 @@ class _Run:
         def work(start: int, stop: int) -> None:
             index = torch.arange(start, stop, device=self.x.device)
             image = index // steps
-            x = self.x[image]
-            baseline = BASELINES[path.baseline](x)
-            points = baseline + alphas[index % steps, None, None, None] * (x - baseline)
+            points = between(path.baseline, self.x[image], alphas[index % steps])
             gradient = self.engine.gradients(
                 points,
                 self.rows.path,

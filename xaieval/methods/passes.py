@@ -174,8 +174,8 @@ class Engine:
 
 
 def fill(x: Tensor, size: int) -> Tensor:
-    """Return a new tensor of ``size`` rows: those of ``x``, the last one repeated."""
+    """Return ``size`` rows: those of ``x``, the last one repeated; ``x`` itself when it is full."""
     missing = size - len(x)
     if missing <= 0:
-        return x.clone()
+        return x
     return torch.cat([x, x[-1:].expand(missing, *x.shape[1:])])

@@ -11,7 +11,7 @@ maps are then bit-identical for every batch size and order.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,7 @@ _GRAIN = 32768
 _BLOCK = 64
 
 
+@cache
 def whole_size(numel: int, threads: int) -> int:
     """Return the least size ≥ ``numel`` that leaves no thread a partial block.
 
