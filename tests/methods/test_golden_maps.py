@@ -1,0 +1,72 @@
+"""Golden maps: output that changes must raise the method's version."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from xaieval.methods import METHODS, Explainer, resolve_methods
+from xaieval.models import Classifier
+
+
+class Waves(nn.Module):
+    """A network whose weights are written down: two convolutions, SiLU, mean, linear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+        self.second = nn.Conv2d(4, 5, 3, padding=1)
+        self.head = nn.Linear(5, 3)
+        for start, parameter in enumerate(self.parameters(), 1):
+            ramp = torch.arange(parameter.numel(), dtype=torch.float64)
+            parameter.data = torch.sin(ramp * 1.7 + start).reshape(parameter.shape).float() / 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.nn.functional.silu(self.first(x))
+        features = torch.nn.functional.silu(self.second(hidden))
+        logits: Tensor = self.head(features.mean((2, 3)))
+        return logits
+
+
+def golden(method: str) -> list[float]:
+    """Return mean, standard deviation, maximum, its place, and the mean of the top left quarter."""
+    ramp = torch.arange(3 * 16 * 16, dtype=torch.float64).reshape(1, 3, 16, 16)
+    x = (torch.sin(ramp * 0.37) + torch.cos(ramp * 0.011)).float()
+    explainer = Explainer(Classifier(Waves(), example=x, target_layer="second"), exact=True)
+    found = explainer.run(
+        x.double(), methods=resolve_methods(method), targets=torch.tensor([1]), sample_ids=["wave"]
+    )
+    (values,) = found.maps[method].astype(np.float64)
+    return [
+        values.mean(),
+        values.std(),
+        values.max(),
+        float(values.argmax()),
+        values[:8, :8].mean(),
+    ]
+
+
+# id: (version, mean, standard deviation, maximum, its place, mean of the top left quarter)
+GOLDEN = {
+    "gradcam": (1, 0.00034875945, 0.0016050696, 0.013255912, 2, 0.0012157325),
+    "saliency": (1, 0.0017190991, 0.0013690805, 0.0063828719, 15, 0.0012892681),
+    "gradient_x_input": (1, 0.0030787349, 0.0026397538, 0.013643366, 15, 0.002860165),
+    "integrated_gradients": (1, 0.0026776525, 0.0021241909, 0.010488607, 15, 0.0023002466),
+    "occlusion": (1, 0.0014189684, 0.0027862258, 0.016417025, 255, 0.001059074),
+    "random": (1, 0.47819967, 0.28036886, 0.99922508, 255, 0.51590586),
+    "sobel": (1, 2.2943763, 1.1238378, 3.936348, 211, 2.2708951),
+    "centre_prior": (1, 0.35819721, 0.25747674, 0.98449641, 119, 0.35819721),
+}
+
+
+def test_every_method_has_a_golden_map() -> None:
+    assert set(GOLDEN) >= set(METHODS)
+
+
+@pytest.mark.parametrize("method", GOLDEN)
+def test_output_changes_only_with_the_version(method: str) -> None:
+    version, *expected = GOLDEN[method]
+    assert golden(method) == pytest.approx(expected, rel=1e-5), "raise the version of the method"
+    assert METHODS[method].version == version, "write the new golden map down"
