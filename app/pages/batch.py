@@ -43,6 +43,7 @@ class BatchPage(pn.viewable.Viewer):
         self._mode: Mode = "dark" if pn.config.theme == "dark" else "light"
         self._content: Content | None = None
         self._asked = 0
+        self._rule_published = False
         self._build()
         self._offer_choices()
         state.param.watch(self._study_changed, "study")
@@ -73,7 +74,7 @@ class BatchPage(pn.viewable.Viewer):
         self._images = pmui.Select.from_param(
             self.param.population, label="Images", width=180, **small
         )
-        self._study.param.watch(lambda e: self.state.param.update(study=e.new or ""), "value")
+        self._study.param.watch(lambda e: self._choose_study(e.new), "value")
         self._metric.param.watch(lambda e: e.new and self.state.param.update(metric=e.new), "value")
         self._split.param.watch(lambda e: self.state.param.update(split=e.new or ANY), "value")
         self._class.param.watch(lambda e: self.state.param.update(class_name=e.new or ANY), "value")
@@ -170,6 +171,11 @@ class BatchPage(pn.viewable.Viewer):
 
     # ------------------------------------------------------------ choices
 
+    def _choose_study(self, key: str | None) -> None:
+        """Take over the study chosen by hand; the one shown already changes no link."""
+        if key and self.services.results.get(key) is not self.results:
+            self.state.study = key
+
     def _offer_choices(self) -> None:
         """Fill the widgets from the opened study; keep what the state asks for where it exists."""
         results = self.results
@@ -195,6 +201,9 @@ class BatchPage(pn.viewable.Viewer):
         self._images.disabled = published
         if published:
             self.param.update(tie_rule="first", population="correct")
+        elif self._rule_published:
+            self.tie_rule = "split"
+        self._rule_published = published
         self._run.offer()
 
     @staticmethod

@@ -146,6 +146,13 @@ class NoImages(Broken):
         return self._results.win_rates().assign(win_rate=float("nan"), n=0, wins=0, left_out=9)
 
 
+class Measured(Broken):
+    """The same numbers as if measured here."""
+
+    kind = "measured"
+    note = ""
+
+
 def test_empty_says_what_is_missing(results: Results):
     page = shown(page_of(NoImages(results, KeyError())))
     assert state_of(page) == "empty"
@@ -176,6 +183,23 @@ def test_published_results_offer_no_run_and_keep_their_tie_rule(results: Results
     assert page._ties.disabled
     assert page.tie_rule == "first"
     assert jobs.missing_seeds(results) == ()
+
+
+def test_a_measured_study_beside_it_gets_its_own_tie_rule_back(results: Results):
+    page = page_of(results)
+    measured = Measured(results, KeyError())
+    page.services.results["two"] = measured
+    page.state.study = "two"
+    assert page.results is measured
+    assert page.tie_rule == "split"
+    assert not page._ties.disabled
+    page.state.study = "one"
+    assert page.tie_rule == "first"
+
+
+def test_building_the_page_leaves_the_link_as_it_is(results: Results):
+    page = page_of(results)
+    assert (page.state.study, page.state.split, page.state.class_name) == ("", "all", "all")
 
 
 # ---------------------------------------------------------------- jobs
