@@ -10,18 +10,14 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from xaieval.backend import PREFETCH, Answer, Request, Ticket
 from xaieval.errors import Cancelled, XaievalError
-from xaieval.methods import METHODS, MethodCall
-from xaieval.metrics import parse_metric
 from xaieval.types import Heatmap
 
-from .scene import Scene, source_rows
-from .scorecard import at_k, card, rank, shown_metrics, verdict
+from .composing import Wish, compose
+from .scene import Scene
 from .services import Services
 
 SKELETON_AFTER_S = 0.08
@@ -35,29 +31,6 @@ class Screen(Protocol):
     """Whatever shows a view."""
 
     def display(self, view: dict[str, Any]) -> None: ...
-
-
-@dataclass(frozen=True)
-class Wish:
-    """One view: which image, which model, which methods, and how it is scored."""
-
-    study: str
-    sample_id: str
-    label: str
-    class_names: tuple[str, ...]
-    checkpoint: Path
-    methods: tuple[MethodCall, ...]
-    target: str | int
-    seed: int
-    compete: frozenset[str]
-    metric: str = "topk_overlap"
-    k: int | None = None
-
-    @property
-    def asked(self) -> tuple[object, ...]:
-        """What the backend is asked for; metric and K are not part of it."""
-        keys = tuple(call.key for call in self.methods)
-        return (self.study, self.sample_id, self.checkpoint, keys, self.target)
 
 
 class Explaining:
@@ -126,7 +99,7 @@ class Explaining:
             if not future.exception():
                 answer = future.result()
                 self.services.later.submit(
-                    lambda: self._view(wish, self._scene(wish), answer.maps, answer)
+                    lambda: compose(self.services, wish, self._scene(wish), answer.maps, answer)
                 )
 
         ticket.future.add_done_callback(draw)
@@ -145,7 +118,7 @@ class Explaining:
                 upsampling=explain.upsampling,
                 exact=explain.exact,
                 priority=priority,
-                seed=wish.seed,
+                seed=explain.seed,
             ),
             on_map=on_map,
         )
@@ -177,7 +150,7 @@ class Explaining:
             if turn != self._turn:
                 return None
             view = await loop.run_in_executor(
-                self.services.pool, self._view, wish, scene, dict(maps), None
+                self.services.pool, compose, self.services, wish, scene, dict(maps), None
             )
             if turn != self._turn:
                 return None
@@ -210,94 +183,13 @@ class Explaining:
     async def _fill(self, turn: int, wish: Wish, scene: Scene, answer: Answer) -> None:
         loop = asyncio.get_running_loop()
         view = await loop.run_in_executor(
-            self.services.pool, self._view, wish, scene, answer.maps, answer
+            self.services.pool, compose, self.services, wish, scene, answer.maps, answer
         )
         if turn == self._turn:
             self.screen.display(view)
 
     def _scene(self, wish: Wish) -> Scene:
         return self.services.scene(wish.study, wish.sample_id, wish.checkpoint)
-
-    def _view(
-        self, wish: Wish, scene: Scene, maps: dict[str, Heatmap], answer: Answer | None
-    ) -> dict[str, Any]:
-        """Compose the whole view; runs in the pool."""
-        height, width = scene.picture.shape[:2]
-        chosen = None if wish.k is None else min(wish.k, height * width)
-        k = scene.default_k if chosen is None else chosen
-        metrics = shown_metrics(wish.metric, chosen)
-        ranking = at_k(wish.metric, chosen)
-        scores = self.services.rate(maps, scene, metrics)
-        calls = sorted(wish.methods, key=lambda call: METHODS[call.id].baseline)
-        labels = method_labels(wish.methods)
-        competing = {
-            c.key: scores[c.key][ranking]
-            for c in calls
-            if c.key in scores and c.key in wish.compete
-        }
-        complete = answer is not None
-        places = (
-            rank(
-                {key: found.value for key, found in competing.items()},
-                higher_is_better=parse_metric(ranking).spec.higher_is_better,
-            )
-            if complete and len(competing) > 1
-            else {}
-        )
-        cards = []
-        for call in calls:
-            spec = METHODS[call.id]
-            if call.key not in maps:
-                cards.append(
-                    {
-                        "key": call.key,
-                        "label": labels[call.key],
-                        "state": "loading",
-                        "baseline": spec.baseline,
-                        "rows": [],
-                        "badges": [],
-                    }
-                )
-                continue
-            drawn = self.services.drawn(maps[call.key])
-            cards.append(
-                card(
-                    key=call.key,
-                    label=labels[call.key],
-                    title=f"{call.key}: {spec.summary}",
-                    baseline=spec.baseline,
-                    drawn=drawn,
-                    topk=self.services.topk(maps[call.key], scene, k),
-                    identity=f"{scene.key}-{id(drawn)}",
-                    scores=scores[call.key],
-                    place=places.get(call.key),
-                    competes=call.key in wish.compete,
-                    mask_note=scene.mask_note,
-                    share=scene.share,
-                )
-            )
-        ready = [shown for shown in cards if shown["state"] == "ready"]
-        return {
-            "status": "ready" if complete else "loading",
-            "sample": wish.sample_id,
-            "k": k,
-            "width": width,
-            "height": height,
-            "outline": scene.outline,
-            "picture": {
-                "id": f"picture-{scene.key}",
-                "src": scene.src,
-                "alt": f"Image {wish.sample_id}"
-                + (", mask outlined" if scene.mask is not None else ""),
-            },
-            "source_rows": source_rows(scene),
-            "source_note": scene.mask_note,
-            "facts": facts(wish, scene, answer, k),
-            "verdict": verdict(competing, labels, metric=ranking) if complete else None,
-            "low": min((shown["low"] for shown in ready), default=0),
-            "high": max((shown["high"] for shown in ready), default=0),
-            "cards": cards,
-        }
 
     def _fail(self, wish: Wish, error: Exception) -> None:
         known = isinstance(error, XaievalError)
@@ -327,47 +219,3 @@ async def _settled(future: Future[Answer]) -> Answer | BaseException:
         return await asyncio.wrap_future(future)
     except (Exception, asyncio.CancelledError) as error:
         return error
-
-
-def method_labels(calls: tuple[MethodCall, ...]) -> dict[str, str]:
-    """Return each call's label, with its options where a method appears twice."""
-    ids = [call.id for call in calls]
-    return {
-        call.key: METHODS[call.id].label
-        + (call.key[len(call.id) :] if ids.count(call.id) > 1 else "")
-        for call in calls
-    }
-
-
-def facts(wish: Wish, scene: Scene, answer: Answer | None, k: int) -> list[dict[str, str]]:
-    """Return prediction, label and K for the line on top."""
-    names = wish.class_names
-    if answer is None:
-        found = [{"name": "Predicted", "value": "…"}]
-    else:
-        correct = names[answer.predicted] == wish.label
-        found = [
-            {
-                "name": "Predicted",
-                "value": names[answer.predicted],
-                "mark": "✓ correct" if correct else "✗ wrong",
-                "kind": "right" if correct else "wrong",
-                "note": f"confidence {answer.probabilities[answer.predicted]:.2f}",
-            }
-        ]
-    found.append({"name": "Labelled", "value": wish.label})
-    if answer is not None and answer.target != answer.predicted:
-        share = answer.probabilities[answer.target]
-        found.append(
-            {"name": "Explained", "value": names[answer.target], "note": f"confidence {share:.2f}"}
-        )
-    area = scene.picture.shape[0] * scene.picture.shape[1]
-    origin = "chosen" if wish.k is not None else "the mask’s size" if scene.mask_px else "no mask"
-    found.append(
-        {
-            "name": "K",
-            "value": f"{k:,} px".replace(",", "\u2009"),
-            "note": f"{k / area:.1%} of the image · {origin}",
-        }
-    )
-    return found

@@ -11,15 +11,16 @@ import panel_material_ui as pmui
 import param
 
 from xaieval.errors import XaievalError
-from xaieval.metrics import METRICS
+from xaieval.study import Results
 
 from ..cards import Cards, Strip
 from ..catalogue import Catalogue, Item
-from ..explaining import Explaining, Wish, method_labels
+from ..composing import Wish, method_labels
+from ..controls import Controls
+from ..explaining import Explaining
 from ..scene import Scene
 from ..services import Services
-from ..state import ANY, COLOUR_MAPS, AppState
-from ..theme import HIDE_LABEL
+from ..state import ANY, AppState
 
 log = logging.getLogger("xaieval.app")
 
@@ -44,7 +45,8 @@ class ExplorePage(pn.viewable.Viewer):
         self.cards = Cards(self._on_action)
         self.strip = Strip(self._on_choose)
         self.explaining = Explaining(services, self.cards)
-        self._build_widgets()
+        self.controls = Controls(state)
+        self._connect()
         self._settle()
         state.param.watch(self._on_state, list(ASKING))
         if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
@@ -53,54 +55,13 @@ class ExplorePage(pn.viewable.Viewer):
 
     # ---------------------------------------------------------------- widgets
 
-    def _build_widgets(self) -> None:
-        state = self.state
-        small: dict[str, Any] = {"size": "small", "margin": 0, "sizing_mode": "stretch_width"}
-        self.study = pmui.Select(label="Study", **small)
-        self.split = pmui.Select(label="Split", **small)
-        self.class_name = pmui.Select(label="Class", **small)
-        self.seed = pmui.Select(label="Model seed", **small)
-        self.target = pmui.Select(label="Explained class", **small)
-        self.metric = pmui.Select(
-            label="Ranked by",
-            options={
-                spec.label: key
-                for key, spec in METRICS.items()
-                if spec.higher_is_better is not None and "model" not in spec.needs
-            },
-            **small,
-        )
-        self.methods = pmui.MultiPill(
-            label="Methods", variant="filled", sx={"gap": "4px"}, stylesheets=[HIDE_LABEL], **small
-        )
-        self.k = pmui.EditableIntSlider(label="K", start=1, end=2, value=1, **small)
-        self.k_reset = pmui.Button(
-            label="K = mask size", variant="text", size="small", margin=0, disabled=True
-        )
-        self.view = pmui.RadioButtonGroup(
-            label="Show",
-            options={"Both": "both", "Heatmap": "heatmap", "Top-K": "topk"},
-            value=state.view,
-            stylesheets=[HIDE_LABEL],
-            **small,
-        )
-        self.opacity = pmui.FloatSlider(
-            label="Heatmap opacity", start=0, end=1, step=0.05, value=state.opacity, **small
-        )
-        self.colormap = pmui.Select(
-            label="Colour map", options=list(COLOUR_MAPS), value=state.colormap, **small
-        )
-        self.scale = pmui.Select(
-            label="Scale",
-            options={"each map": "each", "shared": "shared"},
-            value=state.scale,
-            **small,
-        )
+    def _connect(self) -> None:
+        state, panel = self.state, self.controls
         for widget, name in (
-            (self.opacity, "opacity"),
-            (self.colormap, "colormap"),
-            (self.view, "view"),
-            (self.scale, "scale"),
+            (panel.opacity, "opacity"),
+            (panel.colormap, "colormap"),
+            (panel.view, "view"),
+            (panel.scale, "scale"),
         ):
             widget.link(state, value=name, bidirectional=True)
             there = "mode" if name == "view" else name
@@ -108,17 +69,17 @@ class ExplorePage(pn.viewable.Viewer):
             # In the browser, at once; the state only follows for the sake of the link.
             widget.jslink(self.cards, value=there)
         for widget, name in (
-            (self.study, "study"),
-            (self.split, "split"),
-            (self.class_name, "class_name"),
-            (self.seed, "seed"),
-            (self.target, "target"),
-            (self.metric, "metric"),
+            (panel.study, "study"),
+            (panel.split, "split"),
+            (panel.class_name, "class_name"),
+            (panel.seed, "seed"),
+            (panel.target, "target"),
+            (panel.metric, "metric"),
         ):
             widget.param.watch(lambda event, name=name: self._set(name, event.new), "value")
-        self.methods.param.watch(self._on_methods, "value")
-        self.k.param.watch(lambda event: self._set("k", int(event.new)), "value")
-        self.k_reset.on_click(lambda _: self._set("k", None))
+        panel.methods.param.watch(self._on_methods, "value")
+        panel.k.param.watch(lambda event: self._set("k", int(event.new)), "value")
+        panel.k_reset.on_click(lambda _: self._set("k", None))
 
     def _set(self, name: str, value: Any) -> None:
         if not self._settling:
@@ -186,10 +147,8 @@ class ExplorePage(pn.viewable.Viewer):
     def _settle_study(self) -> None:
         opened = self.services.results
         study = self._pick("study", opened, next(iter(opened)), "study")
-        self.study.param.update(
-            options={results.title: key for key, results in opened.items()}, value=study
-        )
-        self.study.visible = len(opened) > 1
+        self.controls.study.param.update(options=_titles(opened), value=study)
+        self.controls.study.visible = len(opened) > 1
         self.catalogue, self._trouble = None, ()
         try:
             self.catalogue = self.services.catalogue(study)
@@ -211,10 +170,10 @@ class ExplorePage(pn.viewable.Viewer):
     def _settle_images(self, catalogue: Catalogue) -> None:
         splits = (*catalogue.splits, ANY)
         split = self._pick("split", splits, splits[0], "split")
-        self.split.param.update(options={_LABEL.get(s, s): s for s in splits}, value=split)
+        self.controls.split.param.update(options={_LABEL.get(s, s): s for s in splits}, value=split)
         classes = (ANY, *catalogue.classes)
         class_name = self._pick("class_name", classes, ANY, "class")
-        self.class_name.param.update(
+        self.controls.class_name.param.update(
             options={_LABEL.get(c, c): c for c in classes}, value=class_name
         )
         self.items = catalogue.items(split, class_name)
@@ -236,22 +195,22 @@ class ExplorePage(pn.viewable.Viewer):
         seeds = catalogue.seeds
         if seeds:
             seed = self._pick("seed", seeds, seeds[0], "model seed")
-            self.seed.param.update(options={str(s): s for s in seeds}, value=seed)
+            self.controls.seed.param.update(options={str(s): s for s in seeds}, value=seed)
         targets = ("predicted", "label", *catalogue.classes)
         target = self._pick("target", targets, "predicted", "class")
         named = {"the predicted one": "predicted", "the labelled one": "label"}
-        self.target.param.update(
+        self.controls.target.param.update(
             options={**named, **{c: c for c in catalogue.classes}}, value=target
         )
-        metrics = list(self.metric.options.values())
-        self.metric.value = self._pick("metric", metrics, "topk_overlap", "metric")
+        metrics = list(self.controls.metric.options.values())
+        self.controls.metric.value = self._pick("metric", metrics, "topk_overlap", "metric")
         unknown = [key for key in self.state.methods if key not in catalogue.methods]
         if unknown:
             self.state.notify(f"There is no method “{unknown[0][:40]}”; it was left out.")
             self.state.methods = tuple(k for k in self.state.methods if k in catalogue.methods)
         keys = self.state.methods or catalogue.first_methods
         labels = method_labels(tuple(catalogue.methods.values()))
-        self.methods.param.update(
+        self.controls.methods.param.update(
             options={labels[key]: key for key in catalogue.methods}, value=list(keys)
         )
 
@@ -276,7 +235,6 @@ class ExplorePage(pn.viewable.Viewer):
             checkpoint=checkpoint,
             methods=tuple(catalogue.methods[key] for key in keys),
             target=target,
-            seed=state.seed,
             compete=catalogue.compete,
             metric=state.metric,
             k=k,
@@ -316,9 +274,9 @@ class ExplorePage(pn.viewable.Viewer):
         value = min(self.state.k or scene.default_k, area)
         self._settling = True
         try:
-            if (self.k.end, self.k.value) != (end, value):
-                self.k.param.update(end=end, value=value)
-            self.k_reset.disabled = self.state.k is None
+            if (self.controls.k.end, self.controls.k.value) != (end, value):
+                self.controls.k.param.update(end=end, value=value)
+            self.controls.k_reset.disabled = self.state.k is None
         finally:
             self._settling = False
 
@@ -340,46 +298,14 @@ class ExplorePage(pn.viewable.Viewer):
             self.strip.thumbs = found
 
     def __panel__(self) -> pn.viewable.Viewable:
-        bar = pmui.Row(
-            self.study,
-            self.split,
-            self.class_name,
-            self.seed,
-            self.target,
-            self.metric,
-            sizing_mode="stretch_width",
-            margin=(12, 16, 4, 8),
-            sx={"gap": "8px"},
-        )
-        rail = pmui.Column(
-            self.strip,
-            _heading("Methods"),
-            self.methods,
-            _heading("Top-K, in pixels"),
-            self.k,
-            self.k_reset,
-            _heading("View"),
-            self.view,
-            self.opacity,
-            pmui.Row(self.colormap, self.scale, margin=(4, 0, 0, 0), sx={"gap": "8px"}),
-            width=264,
-            sizing_mode="stretch_height",
-            margin=(12, 8, 16, 16),
-            sx={"gap": "8px"},
-            scroll="y",
-        )
         return pmui.Row(
-            rail,
-            pmui.Column(bar, self.cards, sizing_mode="stretch_both", margin=0, scroll="y"),
+            self.controls.rail(self.strip),
+            pmui.Column(
+                self.controls.bar(), self.cards, sizing_mode="stretch_both", margin=0, scroll="y"
+            ),
             sizing_mode="stretch_both",
             margin=0,
         )
-
-
-def _heading(text: str) -> pn.viewable.Viewable:
-    return pmui.Typography(
-        text, variant="overline", margin=(4, 0, 0, 0), sx={"lineHeight": 1.4, "opacity": 0.75}
-    )
 
 
 def _no_model(item: Item, state: AppState) -> dict[str, Any]:
@@ -391,4 +317,13 @@ def _no_model(item: Item, state: AppState) -> dict[str, Any]:
             "title": "No model for this image",
             "lines": [f"{item.sample_id} has no trained model of seed {state.seed} in this split."],
         },
+    }
+
+
+def _titles(opened: dict[str, Results]) -> dict[str, str]:
+    """Return title -> id; equal titles are told apart by their id."""
+    titles = [results.title for results in opened.values()]
+    return {
+        results.title if titles.count(results.title) == 1 else f"{results.title} ({key})": key
+        for key, results in opened.items()
     }

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.explaining import Explaining, Wish
+from app.composing import Wish
+from app.explaining import Explaining
 from app.services import Services
 from xaieval.backend import Answer, Request, Ticket
 from xaieval.errors import Cancelled, DataError
@@ -107,7 +108,7 @@ class Stage:
     def __init__(self) -> None:
         self.backend = HandBackend()
         self.screen = Screen()
-        explain = SimpleNamespace(upsampling="paper", exact=False)
+        explain = SimpleNamespace(upsampling="paper", exact=False, seed=0)
         results: Any = {"s": SimpleNamespace(study=SimpleNamespace(explain=explain))}
         self.services = Services(results, backend=self.backend)  # type: ignore[arg-type]
         self.services.sample = lambda study, name: sample(name)  # type: ignore[method-assign]
@@ -122,7 +123,6 @@ class Stage:
             checkpoint=Path("none"),
             methods=CALLS,
             target="predicted",
-            seed=42,
             compete=frozenset({"gradcam", "saliency"}),
             k=k,
         )

@@ -87,7 +87,9 @@ def test_pick_class_image_and_method_then_move_k(open_page: OpenPage, server: st
     for _ in range(3):
         page.keyboard.press("PageUp")
     expect(top).not_to_have_attribute("src", str(overlay))
-    expect(page.locator("article[data-method=gradcam] tr.ranks th")).to_contain_text("Precision at K")
+    expect(page.locator("article[data-method=gradcam] tr.ranks th")).to_contain_text(
+        "Precision at K"
+    )
     page.get_by_role("button", name="K = mask size").click()
     expect(top).to_have_attribute("src", str(overlay))
     assert first_score(page) == score
@@ -241,3 +243,16 @@ def test_a_bad_argument_is_told_and_the_server_stays(
         page.get_by_text("nothing here").first.wait_for()
         again = open_page(url)
         again.get_by_text("Nothing could be opened").wait_for()
+
+
+def test_the_page_shows_the_scores_of_the_results(
+    open_page: OpenPage, server: str, demo_results: Any
+) -> None:
+    page = open_page(server)
+    ready(page)
+    rows = demo_results.scores(
+        metric_key="topk_overlap", sample_id=shown(page), seed=42, split="test"
+    ).set_index("method_id")["value"]
+    assert len(rows) == 4
+    for method, value in rows.items():
+        assert first_score(page, method) == f"{value:.3f}"

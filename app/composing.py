@@ -1,0 +1,166 @@
+"""A wish and its maps become one view: cards in order, ranks, the facts on top."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xaieval.backend import Answer
+from xaieval.methods import METHODS, MethodCall
+from xaieval.metrics import parse_metric
+from xaieval.types import Heatmap
+
+from .scene import Scene, source_rows
+from .scorecard import at_k, card, rank, shown_metrics, verdict
+from .services import Services
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One view: which image, which model, which methods, and how it is scored."""
+
+    study: str
+    sample_id: str
+    label: str
+    class_names: tuple[str, ...]
+    checkpoint: Path
+    methods: tuple[MethodCall, ...]
+    target: str | int
+    compete: frozenset[str]
+    metric: str = "topk_overlap"
+    k: int | None = None
+
+    @property
+    def asked(self) -> tuple[object, ...]:
+        """What the backend is asked for; metric and K are not part of it."""
+        keys = tuple(call.key for call in self.methods)
+        return (self.study, self.sample_id, self.checkpoint, keys, self.target)
+
+
+def compose(
+    services: Services,
+    wish: Wish,
+    scene: Scene,
+    maps: dict[str, Heatmap],
+    answer: Answer | None,
+) -> dict[str, Any]:
+    """Return the whole view as ``cards.js`` takes it; for the pool, not for the event loop."""
+    height, width = scene.picture.shape[:2]
+    chosen = None if wish.k is None else min(wish.k, height * width)
+    k = scene.default_k if chosen is None else chosen
+    metrics = shown_metrics(wish.metric, chosen)
+    ranking = at_k(wish.metric, chosen)
+    scores = services.rate(maps, scene, metrics)
+    calls = sorted(wish.methods, key=lambda call: METHODS[call.id].baseline)
+    labels = method_labels(wish.methods)
+    competing = {
+        c.key: scores[c.key][ranking] for c in calls if c.key in scores and c.key in wish.compete
+    }
+    complete = answer is not None
+    places = (
+        rank(
+            {key: found.value for key, found in competing.items()},
+            higher_is_better=parse_metric(ranking).spec.higher_is_better,
+        )
+        if complete and len(competing) > 1
+        else {}
+    )
+    cards = []
+    for call in calls:
+        spec = METHODS[call.id]
+        if call.key not in maps:
+            cards.append(
+                {
+                    "key": call.key,
+                    "label": labels[call.key],
+                    "state": "loading",
+                    "baseline": spec.baseline,
+                    "rows": [],
+                    "badges": [],
+                }
+            )
+            continue
+        drawn = services.drawn(maps[call.key])
+        cards.append(
+            card(
+                key=call.key,
+                label=labels[call.key],
+                title=f"{call.key}: {spec.summary}",
+                baseline=spec.baseline,
+                drawn=drawn,
+                topk=services.topk(maps[call.key], scene, k),
+                identity=f"{scene.key}-{id(drawn)}",
+                scores=scores[call.key],
+                place=places.get(call.key),
+                competes=call.key in wish.compete,
+                mask_note=scene.mask_note,
+                share=scene.share,
+            )
+        )
+    ready = [shown for shown in cards if shown["state"] == "ready"]
+    return {
+        "status": "ready" if complete else "loading",
+        "sample": wish.sample_id,
+        "k": k,
+        "width": width,
+        "height": height,
+        "outline": scene.outline,
+        "picture": {
+            "id": f"picture-{scene.key}",
+            "src": scene.src,
+            "alt": f"Image {wish.sample_id}"
+            + (", mask outlined" if scene.mask is not None else ""),
+        },
+        "source_rows": source_rows(scene),
+        "source_note": scene.mask_note,
+        "facts": facts(wish, scene, answer, k),
+        "verdict": verdict(competing, labels, metric=ranking) if complete else None,
+        "low": min((shown["low"] for shown in ready), default=0),
+        "high": max((shown["high"] for shown in ready), default=0),
+        "cards": cards,
+    }
+
+
+def method_labels(calls: tuple[MethodCall, ...]) -> dict[str, str]:
+    """Return each call's label, with its options where a method appears twice."""
+    ids = [call.id for call in calls]
+    return {
+        call.key: METHODS[call.id].label
+        + (call.key[len(call.id) :] if ids.count(call.id) > 1 else "")
+        for call in calls
+    }
+
+
+def facts(wish: Wish, scene: Scene, answer: Answer | None, k: int) -> list[dict[str, str]]:
+    """Return prediction, label and K for the line on top."""
+    names = wish.class_names
+    if answer is None:
+        found = [{"name": "Predicted", "value": "…"}]
+    else:
+        correct = names[answer.predicted] == wish.label
+        found = [
+            {
+                "name": "Predicted",
+                "value": names[answer.predicted],
+                "mark": "✓ correct" if correct else "✗ wrong",
+                "kind": "right" if correct else "wrong",
+                "note": f"confidence {answer.probabilities[answer.predicted]:.2f}",
+            }
+        ]
+    found.append({"name": "Labelled", "value": wish.label})
+    if answer is not None and answer.target != answer.predicted:
+        share = answer.probabilities[answer.target]
+        found.append(
+            {"name": "Explained", "value": names[answer.target], "note": f"confidence {share:.2f}"}
+        )
+    area = scene.picture.shape[0] * scene.picture.shape[1]
+    origin = "chosen" if wish.k is not None else "the mask’s size" if scene.mask_px else "no mask"
+    found.append(
+        {
+            "name": "K",
+            "value": f"{k:,} px".replace(",", "\u2009"),
+            "note": f"{k / area:.1%} of the image · {origin}",
+        }
+    )
+    return found

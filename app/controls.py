@@ -1,0 +1,100 @@
+"""The widgets of Explore and where they stand: the row on top and the rail on the left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from xaieval.metrics import METRICS
+
+from .state import COLOUR_MAPS, AppState
+from .theme import HIDE_LABEL
+
+
+class Controls:
+    """Widgets only: what they may hold and what they do is the page's business."""
+
+    def __init__(self, state: AppState) -> None:
+        small: dict[str, Any] = {"size": "small", "margin": 0, "sizing_mode": "stretch_width"}
+        self.study = pmui.Select(label="Study", **small)
+        self.split = pmui.Select(label="Split", **small)
+        self.class_name = pmui.Select(label="Class", **small)
+        self.seed = pmui.Select(label="Model seed", **small)
+        self.target = pmui.Select(label="Explained class", **small)
+        self.metric = pmui.Select(
+            label="Ranked by",
+            options={
+                spec.label: key
+                for key, spec in METRICS.items()
+                if spec.higher_is_better is not None and "model" not in spec.needs
+            },
+            **small,
+        )
+        self.methods = pmui.MultiPill(
+            label="Methods", variant="filled", sx={"gap": "4px"}, stylesheets=[HIDE_LABEL], **small
+        )
+        self.k = pmui.EditableIntSlider(label="K", start=1, end=2, value=1, **small)
+        self.k_reset = pmui.Button(
+            label="K = mask size", variant="text", size="small", margin=0, disabled=True
+        )
+        self.view = pmui.RadioButtonGroup(
+            label="Show",
+            options={"Both": "both", "Heatmap": "heatmap", "Top-K": "topk"},
+            value=state.view,
+            stylesheets=[HIDE_LABEL],
+            **small,
+        )
+        self.opacity = pmui.FloatSlider(
+            label="Heatmap opacity", start=0, end=1, step=0.05, value=state.opacity, **small
+        )
+        self.colormap = pmui.Select(
+            label="Colour map", options=list(COLOUR_MAPS), value=state.colormap, **small
+        )
+        self.scale = pmui.Select(
+            label="Scale",
+            options={"each map": "each", "shared": "shared"},
+            value=state.scale,
+            **small,
+        )
+
+    def bar(self) -> pn.viewable.Viewable:
+        """Return the row above the cards: what is looked at."""
+        return pmui.Row(
+            self.study,
+            self.split,
+            self.class_name,
+            self.seed,
+            self.target,
+            self.metric,
+            sizing_mode="stretch_width",
+            margin=(12, 16, 4, 8),
+            sx={"gap": "8px"},
+        )
+
+    def rail(self, strip: pn.viewable.Viewable) -> pn.viewable.Viewable:
+        """Return the column on the left: images, methods, K, and how things are drawn."""
+        return pmui.Column(
+            strip,
+            _heading("Methods"),
+            self.methods,
+            _heading("Top-K, in pixels"),
+            self.k,
+            self.k_reset,
+            _heading("View"),
+            self.view,
+            self.opacity,
+            pmui.Row(self.colormap, self.scale, margin=(4, 0, 0, 0), sx={"gap": "8px"}),
+            width=264,
+            sizing_mode="stretch_height",
+            margin=(12, 8, 16, 16),
+            sx={"gap": "8px"},
+            scroll="y",
+        )
+
+
+def _heading(text: str) -> pn.viewable.Viewable:
+    return pmui.Typography(
+        text, variant="overline", margin=(4, 0, 0, 0), sx={"lineHeight": 1.4, "opacity": 0.75}
+    )
