@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from xaieval.errors import ConfigError, ResultsError
 from xaieval.figures import curve_figure, curve_table, print_curves, print_win_rates
 from xaieval.figures import win_rate_figure as draw
+from xaieval.figures.axes import short_name
 from xaieval.figures.boxes import boxes, head_text, spread
-from xaieval.figures.boxplot import short_name
 from xaieval.figures.curves import QUANTITIES
 from xaieval.figures.palette import INKS, MARKS, method_colours, method_marks
 

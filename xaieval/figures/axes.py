@@ -1,4 +1,4 @@
-"""The quiet look of every Bokeh figure's axes."""
+"""The quiet look of every Bokeh figure's axes, and names short enough for them."""
 
 from __future__ import annotations
 
@@ -19,3 +19,15 @@ def style_axes(fig: Any, ink: Ink) -> None:
 
 
 FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
+
+
+def short_name(label: str) -> str:
+    """Return a label's initials, for places too narrow for the label.
+
+    >>> short_name("Grad-CAM"), short_name("Integrated gradients"), short_name("Saliency")
+    ('GC', 'IG', 'Sal')
+    """
+    words = label.replace("-", " ").replace("×", " × ").split()
+    if len(words) == 1:
+        return words[0][:3]
+    return "".join(word[0].upper() for word in words)

@@ -21,7 +21,7 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
-from xaieval.figures.axes import style_axes
+from xaieval.figures.axes import short_name, style_axes
 from xaieval.figures.boxes import Boxes, count_text, head_text
 from xaieval.figures.palette import INKS, Ink, Mode, Origin, method_colours, method_marks
 
@@ -134,19 +134,27 @@ def _placed(
         right=boxes["x"] + half,
         cap_left=boxes["x"] - half / 2,
         cap_right=boxes["x"] + half / 2,
+        interval=[
+            "no interval" if np.isnan(a) else f"95 % interval {a:.3f} to {b:.3f}"
+            for a, b in zip(boxes["low"], boxes["high"], strict=True)
+        ],
         images=[_images(a, b) for a, b in zip(boxes["n_low"], boxes["n_high"], strict=True)],
     )
     points = points.assign(
         x=points["x"] + points["shift"] * half,
         seed=points["seed"].astype(str),
-        images=[_images(n, n) for n in points["n"]],
+        images=[
+            _images(n, n) + ("" if np.isnan(out) else f", {out:.0f} left out")
+            for n, out in zip(points["n"], points["left_out"], strict=True)
+        ],
     )
     return boxes, points, slot
 
 
 def _images(low: float, high: float) -> str:
     """Return a number of images for a tooltip."""
-    return count_text(low, high).replace("n ", "") or "unknown number of"
+    count = count_text(low, high).removeprefix("n ")
+    return f"{count} images" if count else "number of images not known"
 
 
 def _box_row(
@@ -249,11 +257,11 @@ def _box_row(
 
 _POINT_HOVER = """<div style="font:12px/1.5 system-ui,sans-serif;color:#1d2126">
 <b>@label</b> · seed @seed<br>@split, @class: <b>@value{0.000}</b><br>
-@images images, @left_out left out</div>"""
+@images</div>"""
 _BOX_HOVER = """<div style="font:12px/1.5 system-ui,sans-serif;color:#1d2126">
 <b>@label</b> · @split, @class<br>mean <b>@mean{0.000}</b> ± @std{0.000}<br>
 median @median{0.000}, quartiles @q1{0.000} to @q3{0.000}<br>
-95 % interval @low{0.000} to @high{0.000}<br>@n_seeds seeds, @images per seed</div>"""
+@interval<br>@n_seeds seeds, @images each</div>"""
 
 
 def _axes(
@@ -287,15 +295,3 @@ def _axes(
     fig.add_layout(Span(location=0, dimension="width", line_color=ink.line))
     style_axes(fig, ink)
     top.major_label_text_color = ink.text
-
-
-def short_name(label: str) -> str:
-    """Return a label's initials, for places too narrow for the label.
-
-    >>> short_name("Grad-CAM"), short_name("Integrated gradients"), short_name("Saliency")
-    ('GC', 'IG', 'Sal')
-    """
-    words = label.replace("-", " ").replace("×", " × ").split()
-    if len(words) == 1:
-        return words[0][:3]
-    return "".join(word[0].upper() for word in words)
