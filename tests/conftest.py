@@ -55,6 +55,14 @@ metrics = ["topk_overlap", "mass_accuracy", "pointing_game", "area_share"]
 """
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the heatmaps of tests, and of the processes they start, out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XAIEVAL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def demo_results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """A measured study, trained here in seconds: 5 classes of 6 images at 64 px, two seeds."""

@@ -367,7 +367,7 @@ def test_cache_info_and_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     from xaieval.cache import HeatmapCache
 
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("XAIEVAL_CACHE", str(tmp_path))
     HeatmapCache().put("ab" * 32, {"map": np.zeros((300, 300), np.float32)})
     assert "0.4 MB" in call("cache", "info").output
     assert "0.4 MB freed" in call("cache", "clear").output
