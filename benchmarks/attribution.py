@@ -50,12 +50,11 @@ WANTED = {"captum / ours": (2.1, "at least"), "ours / floor": (1.15, "at most")}
 
 
 def network(size: int) -> tuple[MultitaskNet, Tensor]:
-    """Return a calibrated network in eval mode, and four pictures of smooth noise."""
+    """Return a calibrated network in eval mode, and four pictures of noise."""
     generator = torch.Generator().manual_seed(0)
 
     def pictures(count: int) -> Tensor:
-        coarse = torch.randn((count, 3, 14, 14), generator=generator)
-        return torch.nn.functional.interpolate(coarse, size=(size, size), mode="bicubic")
+        return torch.randn((count, 3, size, size), generator=generator)
 
     net = build(ModelConfig("efficientnet-b0", 5, (size, size)), seed=0)
     calibrate_batchnorm(net, pictures(4))
@@ -116,6 +115,8 @@ def main(*, quick: bool = False, size: int = SIZE) -> dict[str, float]:
     methods = resolve_methods(["gradcam", "saliency", "integrated_gradients"])
     targets = classifier.logits(x).argmax(1).tolist()
     floor = Floor(classifier, x)
+    if explainer.prepared.notes or floor.prepared.notes:
+        raise SystemExit(f"batch norms were not folded: {explainer.prepared.notes}")
     sizes = floor.find_best(1 if quick else 3)
     ways: dict[str, Callable[[], object]] = {
         "ours": lambda: explainer.run(x, methods=methods),
