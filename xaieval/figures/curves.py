@@ -67,10 +67,10 @@ def curve_floor(table: pd.DataFrame) -> float:
 
 
 def wants_log(table: pd.DataFrame) -> bool:
-    """Return whether the means span so much (30 times or more) that only a logarithm shows it.
+    """Return whether the means span so much (10 times or more) that only a logarithm shows it.
 
-    >>> wants_log(pd.DataFrame({"mean": [0.1, 2.0]})), wants_log(pd.DataFrame({"mean": [0.1, 4]}))
+    >>> wants_log(pd.DataFrame({"mean": [0.5, 4.0]})), wants_log(pd.DataFrame({"mean": [0.1, 4]}))
     (False, True)
     """
     means = table["mean"]
-    return bool(len(means) and means.min() > 0 and means.max() >= 30 * means.min())
+    return bool(len(means) and means.min() > 0 and means.max() >= 10 * means.min())

@@ -217,7 +217,7 @@ def print_curves(
 ) -> Figure:
     """Draw training curves, mean over seeds ± 1 std, one panel per quantity.
 
-    Quantities that the history does not hold are left out; losses that span 30 times or more on
+    Quantities that the history does not hold are left out; losses that span 10 times or more on
     a logarithmic axis, where the band is cut when mean − std is not positive.
     """
     with mpl.rc_context(_STYLE):

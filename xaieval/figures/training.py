@@ -36,7 +36,7 @@ def curve_figure(
         A column of ``curves.QUANTITIES``.
     log : bool, optional
         Logarithmic axis; the band's lower edge is cut where mean − std is not positive. Default:
-        for losses whose means span 30 times or more.
+        for losses whose means span 10 times or more.
 
     Returns
     -------
