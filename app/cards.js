@@ -155,6 +155,16 @@ export function render({model, el: host}) {
   }
 
   // ---- colouring: the browser's own part
+  // The level that only the given share of a map's pixels exceeds, at least 1.
+  function brightest(data, share) {
+    const counts = new Uint32Array(256);
+    for (let i = 0; i < data.length; i++) { counts[data[i]]++; }
+    let level = 255;
+    for (let above = counts[255]; level > 1 && above <= share * data.length; above += counts[level]) {
+      level--;
+    }
+    return level;
+  }
   function paintCard(parts, view) {
     const {data, width, height} = {data: parts.levels.levels, ...parts.levels};
     const table = tables[model.colormap] || Object.values(tables)[0];
@@ -163,7 +173,9 @@ export function render({model, el: host}) {
       canvas.width = width; canvas.height = height;
     }
     let [scale, shift] = [1, 0];
-    if (model.scale.toLowerCase().startsWith("shared") && view.high > view.low) {
+    if (model.scale.toLowerCase().startsWith("clip")) {
+      scale = 255 / brightest(data, 0.005);
+    } else if (model.scale.toLowerCase().startsWith("shared") && view.high > view.low) {
       scale = (parts.high - parts.low) / (view.high - view.low);
       shift = 255 * (parts.low - view.low) / (view.high - view.low);
     }

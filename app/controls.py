@@ -54,7 +54,7 @@ class Controls:
         )
         self.scale = pmui.Select(
             label="Scale",
-            options={"each map": "each", "shared": "shared"},
+            options={"each map": "each", "clip top 0.5 %": "clipped", "shared": "shared"},
             value=state.scale,
             **small,
         )

@@ -18,7 +18,7 @@ import param
 PAGES = ("explore", "batch")
 COLOUR_MAPS = ("inferno", "cividis", "jet")
 VIEWS = ("both", "heatmap", "topk")
-SCALES = ("each", "shared")
+SCALES = ("each", "clipped", "shared")
 ANY = "all"
 """The split or class filter that lets everything through."""
 
@@ -130,7 +130,7 @@ FIELDS = (
     ),
     Field("map", "colormap", _one_of(*COLOUR_MAPS), hint="one of " + ", ".join(COLOUR_MAPS)),
     Field("view", "view", _one_of(*VIEWS), hint="one of " + ", ".join(VIEWS)),
-    Field("scale", "scale", _one_of(*SCALES), hint="each or shared"),
+    Field("scale", "scale", _one_of(*SCALES), hint="each, clipped or shared"),
 )
 
 
