@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from xaieval.digest import digest
 from xaieval.errors import ResultsError
 from xaieval.study.config import Study
-from xaieval.study.data import data_path
 from xaieval.study.manifest import MANIFEST, read_manifest
 from xaieval.study.parts import SCHEMA_VERSION
 from xaieval.study.plan import Resolved
@@ -41,7 +40,6 @@ def new_manifest(
     resolved: Resolved,
     folder: Path,
     models: Sequence[Model],
-    data: str | Path | None,
     command: Sequence[str],
 ) -> dict[str, Any]:
     """Return the manifest of this run, after checking that an earlier one fits it."""
@@ -52,7 +50,6 @@ def new_manifest(
     if (folder / MANIFEST).exists():
         earlier = read_manifest(folder)
         _check_earlier(folder, earlier, base, models, study)
-    path = data_path(study, data)
     known = {**earlier.get("models", {}), **{model.name: model.sha256 for model in models}}
     return {
         "schema": SCHEMA_VERSION,
@@ -67,7 +64,7 @@ def new_manifest(
         "command": list(command) or earlier.get("command", []),
         "versions": _versions(),
         "machine": _machine(),
-        "data_path": None if path is None else str(path.resolve()),
+        "data_path": None if dataset.root is None else str(dataset.root.resolve()),
         "base_digest": base,
         "train_digest": study.digest("train"),
         "explain_digest": study.digest("explain"),

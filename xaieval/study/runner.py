@@ -74,7 +74,7 @@ def run_study(
     folder = Path(out) if out is not None else default_out(study)
     models = _models(study, dataset, plan, folder, chosen_seeds(study, seeds))
     with locked(folder):
-        manifest = new_manifest(study, dataset, plan, resolved, folder, models, data, command)
+        manifest = new_manifest(study, dataset, plan, resolved, folder, models, command)
         base = manifest["base_digest"]
         coverage = Coverage(folder, base=base, calls=resolved.calls)
         shards = list(_shards(study, dataset, plan, resolved, models, coverage))
