@@ -50,7 +50,7 @@ WANTED = {"captum / ours": (2.1, "at least"), "ours / floor": (1.15, "at most")}
 
 
 def network(size: int) -> tuple[MultitaskNet, Tensor]:
-    """Return a calibrated network in eval mode, and four pictures of noise."""
+    """Return a calibrated network in eval mode, and eight pictures of noise."""
     generator = torch.Generator().manual_seed(0)
 
     def pictures(count: int) -> Tensor:
@@ -58,7 +58,7 @@ def network(size: int) -> tuple[MultitaskNet, Tensor]:
 
     net = build(ModelConfig("efficientnet-b0", 5, (size, size)), seed=0)
     calibrate_batchnorm(net, pictures(4))
-    return net.eval(), pictures(4)
+    return net.eval(), pictures(8)
 
 
 def captum_loop(

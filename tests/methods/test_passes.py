@@ -53,7 +53,7 @@ def watching(explainer: Explainer, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 @pytest.fixture
 def explainer(make_classifier: MakeClassifier) -> Explainer:
     made = Explainer(make_classifier("small-cnn", 64))
-    made._rows[64, 64] = Rows(point=4, path=8)
+    made._rows[64, 64] = Rows(4)
     return made
 
 
@@ -71,7 +71,17 @@ def test_each_row_runs_once(
     with watching(explainer, monkeypatch) as seen:
         methods = resolve_methods([*ONE_PASS, "integrated_gradients", "random", "sobel"])
         explainer.run(x, methods=methods, targets=targets)
-    assert (seen.forward_rows, seen.forwards, seen.backwards) == (8 * 26, 2 + 25, 2 + 25)
+    assert (seen.forward_rows, seen.forwards, seen.backwards) == (8 * 26, 2 + 50, 2 + 50)
+
+
+def test_a_lone_picture_shares_its_pass_with_its_path(
+    explainer: Explainer, make_noise: MakeNoise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explainer._rows[64, 64] = Rows(13)
+    with watching(explainer, monkeypatch) as seen:
+        methods = resolve_methods([*ONE_PASS, "integrated_gradients"])
+        explainer.run(make_noise(1, 64), methods=methods)
+    assert (seen.forward_rows, seen.forwards, seen.backwards) == (26, 2, 2)
 
 
 def test_without_gradients_nothing_goes_backward(
@@ -163,7 +173,7 @@ def test_a_run_asks_before_every_pass(explainer: Explainer, make_noise: MakeNois
     asked = []
     methods = resolve_methods(["gradcam", "integrated_gradients"])
     explainer.run(make_noise(4, 64), methods=methods, cancelled=lambda: bool(asked.append(1)))
-    assert len(asked) == 1 + 13  # 4 rows by 4, then 100 rows by 8
+    assert len(asked) == 26  # 4 rows, then 100, four at a time
 
 
 def test_out_of_memory_halves_and_is_remembered(
@@ -171,7 +181,7 @@ def test_out_of_memory_halves_and_is_remembered(
 ) -> None:
     x, methods = make_noise(5, 64), resolve_methods(["saliency", "integrated_gradients"])
     whole = explainer.run(x, methods=methods)
-    explainer._rows[64, 64] = Rows(point=4, path=8)
+    explainer._rows[64, 64] = Rows(8)
     logits, sizes = explainer.prepared.logits, []
 
     def small_machine(rows: Tensor) -> Tensor:
@@ -182,7 +192,7 @@ def test_out_of_memory_halves_and_is_remembered(
 
     monkeypatch.setattr(explainer.prepared, "logits", small_machine)
     halved = explainer.run(x, methods=methods)
-    assert explainer.rows((64, 64)) == Rows(point=2, path=4)
+    assert explainer.rows((64, 64)) == Rows(4)
     assert sizes.count(8) == 1
     for key, found in halved.maps.items():
         np.testing.assert_allclose(found, whole.maps[key], atol=1e-5 * whole.maps[key].max())
@@ -199,7 +209,7 @@ def test_memory_that_never_suffices_is_an_error(
     monkeypatch.setattr(explainer.prepared, "logits", full)
     with pytest.raises(torch.OutOfMemoryError):
         explainer.run(make_noise(2, 64), methods=resolve_methods(["saliency"]))
-    assert explainer.rows((64, 64)) == Rows(2, 2)
+    assert explainer.rows((64, 64)) == Rows(2)
 
 
 def test_other_errors_pass_through(
@@ -233,9 +243,9 @@ def test_rows_are_whole_per_thread() -> None:
     for threads in (1, 2, 3, 4, 16):
         for side in (32, 64, 112, 192, 224, 512):
             rows = rows_for(cpu, (side, side), threads)
-            assert rows.point % threads == rows.path % threads == 0
-            assert 2 <= rows.point <= rows.path <= 16 + threads
-    assert rows_for(torch.device("cuda"), (224, 224), 2) == Rows(8, 32)
+            assert rows.count % threads == 0
+            assert 2 <= rows.count <= 16 + threads
+    assert rows_for(torch.device("cuda"), (224, 224), 2) == Rows(32)
 
 
 def test_fill_repeats_the_last_row() -> None:
@@ -270,7 +280,7 @@ def test_steady_layers_compute_the_same(layer: nn.Module) -> None:
 
 
 def test_one_logit_row_is_padded(explainer: Explainer, make_noise: MakeNoise) -> None:
-    engine = Engine(explainer.prepared, Rows(4, 8), None)
+    engine = Engine(explainer.prepared, Rows(8), None)
     x = make_noise(9, 64)
-    alone = engine.logits(x[:1], 8)
-    assert torch.equal(alone, engine.logits(x[:8], 8)[:1])
+    alone = engine.logits(x[:1])
+    assert torch.equal(alone, engine.logits(x)[:1])

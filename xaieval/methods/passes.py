@@ -7,6 +7,7 @@ the reason). Only when memory runs out is the number halved, and that is remembe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -21,37 +22,32 @@ _REFERENCE_PX = 224 * 224
 
 @dataclass
 class Rows:
-    """How many rows a pass holds: at the pictures themselves, and along paths.
+    """How many rows each pass holds."""
 
-    Measured on EfficientNet-B0 at 224²: about 4 rows per thread are the cheapest per row (one
-    thread: 51 ms at 4 rows, 61 ms at 8), and a small first pass answers a single picture sooner.
-    """
-
-    point: int
-    path: int
+    count: int
 
     def halve(self) -> bool:
-        """Halve both, never below two; say whether that changed anything."""
-        before = (self.point, self.path)
-        self.point, self.path = max(2, self.point // 2), max(2, self.path // 2)
-        return before != (self.point, self.path)
+        """Halve, never below two; say whether that changed anything."""
+        before, self.count = self.count, max(2, self.count // 2)
+        return self.count != before
 
 
 def rows_for(device: torch.device, size: tuple[int, int], threads: int) -> Rows:
-    """Return the number of rows for pictures of ``size`` (height, width).
+    """Return the number of rows per pass for pictures of ``size`` (height, width).
 
-    On a CPU always a multiple of the number of threads, so that each thread has whole rows.
+    On a CPU a multiple of the number of threads. Measured on EfficientNet-B0 at 224²: with one
+    thread 4 rows are cheapest (51 ms per row; 61 at 8), with two threads 6 to 8 (20 ms; 24 at 4),
+    and with fewer rows a single picture is answered sooner.
 
     >>> rows_for(torch.device("cpu"), (224, 224), 2)
-    Rows(point=4, path=8)
+    Rows(count=6)
     """
     share = _REFERENCE_PX / (size[0] * size[1])
     if device.type == "cpu":
-        path = 16 if share >= 4 else 8 if share >= 0.6 else 4
-        path = min(path, (8 if share >= 4 else 4) * threads)  # what one core's cache holds
-        return Rows(*(-(-rows // threads) * threads for rows in (4, path)))
-    path = 2 ** max(1, min(7, round(5 + torch.tensor(share).log2().item())))
-    return Rows(max(2, path // 4), path)
+        best = {1: 4, 2: 6}.get(threads, 8)
+        fitting = 2 * best if share >= 4 else best if share >= 0.6 else best // 2
+        return Rows(max(2, -(-fitting // threads) * threads))
+    return Rows(2 ** max(1, min(7, round(5 + math.log2(share)))))
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -94,17 +90,14 @@ class Engine:
         if self._cancelled is not None and self._cancelled():
             raise Cancelled
 
-    def each_pass(
-        self, total: int, rows: Callable[[], int], work: Callable[[int, int], None]
-    ) -> None:
+    def each_pass(self, total: int, work: Callable[[int, int], None], *, start: int = 0) -> None:
         """Call ``work(start, stop)`` for runs of rows, a pass each, with fewer when memory ends.
 
         ``work`` must leave nothing half done when it raises.
         """
-        start = 0
         while start < total:
             self.check()
-            stop = min(total, start + rows())
+            stop = min(total, start + self.rows.count)
             try:
                 work(start, stop)
             except Exception as error:
@@ -113,14 +106,20 @@ class Engine:
                 continue
             start = stop
 
-    def logits(self, x: Tensor, size: int) -> Tensor:
-        """Return the logits of at most ``size`` rows from one pass, in the graph of ``x``."""
-        return self.prepared.logits(fill(x, size))[: len(x)]
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the logits of any number of rows, in the graph of ``x``."""
+        parts: list[Tensor] = []
+
+        def work(start: int, stop: int) -> None:
+            full = fill(x[start:stop], self.rows.count)
+            parts.append(self.prepared.logits(full)[: stop - start])
+
+        self.each_pass(len(x), work)
+        return torch.cat(parts)
 
     def gradients(
         self,
         x: Tensor,
-        size: int,
         targets: Callable[[Tensor], Tensor],
         *,
         input_grad: bool,
@@ -130,11 +129,12 @@ class Engine:
 
         Parameters
         ----------
-        x : float (n, C, H, W), n ≤ size
+        x : float (n, C, H, W)
+            At most one pass's rows.
         targets : callable
             ``targets(logits (n, classes))`` -> int64 (n,).
         """
-        count = len(x)
+        count, size = len(x), self.rows.count
         full = fill(x.detach(), size)
         if not (input_grad or layer):
             with torch.no_grad():

@@ -1,0 +1,72 @@
+"""What a run accepts: model input, targets and sample ids, checked and brought to the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from xaieval.digest import digest
+from xaieval.errors import MethodError
+
+if TYPE_CHECKING:
+    from xaieval.methods.explainer import Explainer
+
+
+def checked_input(x: Tensor, explainer: Explainer) -> Tensor:
+    if x.ndim != 4 or not x.is_floating_point() or x.numel() == 0:
+        raise MethodError(
+            "bad model input",
+            expected="float (B, channels, H, W) with at least one image",
+            got=f"{str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}",
+        )
+    if not torch.isfinite(x).all():
+        raise MethodError("the model input holds NaN or infinity", fix="check the images")
+    if explainer.exact and x.dtype == torch.float64 and explainer.dtype == torch.float32:
+        explainer.prepared.module.double()
+        explainer.dtype = torch.float64
+    layout = torch.contiguous_format if explainer.exact else torch.channels_last
+    return x.detach().to(explainer.device, explainer.dtype).contiguous(memory_format=layout)
+
+
+def checked_targets(
+    targets: Literal["predicted"] | Tensor, count: int, explainer: Explainer
+) -> Tensor:
+    if isinstance(targets, str):
+        if targets != "predicted":
+            raise MethodError("bad targets", expected="'predicted' or int (B,)", got=repr(targets))
+        return torch.zeros(count, dtype=torch.int64, device=explainer.device)
+    if (
+        targets.shape != (count,)
+        or targets.is_floating_point()
+        or targets.dtype == torch.bool
+        or targets.is_complex()
+    ):
+        raise MethodError(
+            "bad targets",
+            expected=f"one class index per image, int ({count},)",
+            got=f"{str(targets.dtype).removeprefix('torch.')} {tuple(targets.shape)}",
+        )
+    return targets.to(explainer.device, torch.int64).clone()
+
+
+def check_range(targets: Tensor, classes: int) -> None:
+    low, high = int(targets.min()), int(targets.max())
+    if low < 0 or high >= classes:
+        raise MethodError(
+            "target out of range",
+            expected=f"0 to {classes - 1}, the network has {classes} classes",
+            got=low if low < 0 else high,
+        )
+
+
+def checked_ids(sample_ids: Sequence[str] | None, x: Tensor) -> tuple[str, ...]:
+    if sample_ids is None:
+        return tuple(digest("pixels", row.cpu().numpy()) for row in x)
+    if len(sample_ids) != len(x):
+        raise MethodError(
+            "sample_ids do not fit the images", expected=f"{len(x)} ids", got=len(sample_ids)
+        )
+    return tuple(sample_ids)
