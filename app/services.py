@@ -109,6 +109,14 @@ class Services:
                 self._catalogues[study] = None if dataset is None else Catalogue(results, dataset)
             return self._catalogues[study]
 
+    def grown(self, opened: Results) -> None:
+        """Take over results that were opened again after a run; new views see what they gained."""
+        for key, results in list(self.results.items()):
+            if results.path.resolve() == opened.path.resolve():
+                with self._lock:
+                    self.results[key] = opened
+                    self._catalogues.pop(key, None)
+
     def sample(self, study: str, sample_id: str) -> Sample:
         """Return a sample; the last few keep their pixels."""
 

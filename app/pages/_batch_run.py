@@ -169,9 +169,7 @@ class RunPanel(pn.viewable.Viewer):
         self._rest(job)
 
     def _take_over(self, opened: Results) -> None:
-        for key, results in self._services.results.items():
-            if results.path.resolve() == opened.path.resolve():
-                self._services.results[key] = opened
+        self._services.grown(opened)
         self._reopened()
 
     def __panel__(self) -> pn.viewable.Viewable:

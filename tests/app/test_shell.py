@@ -99,3 +99,14 @@ def test_a_session_leaves_nothing_behind(services: Services) -> None:
         time.sleep(0.05)
         gc.collect()
     assert [it() for it in gone] == [None, None, None]
+
+
+def test_grown_results_are_seen_by_new_views(services: Services) -> None:
+    before = services.catalogue("tiny")
+    opened = Results(services.results["tiny"].path)
+    services.grown(opened)
+    after = services.catalogue("tiny")
+    assert services.results["tiny"] is opened
+    assert after is not None
+    assert after is not before
+    assert after.results is opened
