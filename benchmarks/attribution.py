@@ -50,7 +50,7 @@ WANTED = {"captum / ours": (2.1, "at least"), "ours / floor": (1.15, "at most")}
 
 
 def network(size: int) -> tuple[MultitaskNet, Tensor]:
-    """Return a calibrated network in eval mode, and eight pictures of noise."""
+    """Return a calibrated network in eval mode, and six pictures of noise."""
     generator = torch.Generator().manual_seed(0)
 
     def pictures(count: int) -> Tensor:
@@ -58,7 +58,7 @@ def network(size: int) -> tuple[MultitaskNet, Tensor]:
 
     net = build(ModelConfig("efficientnet-b0", 5, (size, size)), seed=0)
     calibrate_batchnorm(net, pictures(4))
-    return net.eval(), pictures(8)
+    return net.eval(), pictures(6)
 
 
 def captum_loop(
@@ -126,13 +126,14 @@ def main(*, quick: bool = False, size: int = SIZE) -> dict[str, float]:
     }
     explainer.run(x, methods=resolve_methods("saliency"))  # warm
     rounds: list[dict[str, float]] = []
-    for _ in range(2 if quick else 7):
+    for _ in range(2 if quick else 5):
         times = {}
         for name, way in ways.items():
             start = time.perf_counter()
             way()
             times[name] = (time.perf_counter() - start) / len(x)
         rounds.append(times)
+        print("  ".join(f"{name} {s * 1e3:.0f} ms" for name, s in times.items()), flush=True)
     return _report(rounds, sizes, floor.best, len(x))
 
 
