@@ -14,6 +14,7 @@ from torch import Tensor
 from xaieval.errors import MethodError
 from xaieval.methods.calls import MethodCall
 from xaieval.methods.cam import check_upsampling
+from xaieval.methods.inputs import checked_input
 from xaieval.methods.passes import Rows, rows_for
 from xaieval.methods.run import Floats, OnMethod, Run
 from xaieval.methods.steady import steady
@@ -126,8 +127,30 @@ class Explainer:
             For input of another form, targets out of range, or values that are not finite (the
             method is named).
         """
-        run = Run(self, x, methods, targets, sample_ids, seed, pooled, on_method, cancelled)
+        x = self._brought(checked_input(x))
+        run = Run(
+            x,
+            classifier=self.classifier,
+            prepared=self.prepared,
+            rows=self.rows((x.shape[2], x.shape[3])),
+            upsampling=self.upsampling,
+            methods=methods,
+            targets=targets,
+            sample_ids=sample_ids,
+            seed=seed,
+            pooled=pooled,
+            on_method=on_method,
+            cancelled=cancelled,
+        )
         return Explanation(*run.run())
+
+    def _brought(self, x: Tensor) -> Tensor:
+        """Return input on the device in the network's type; exact work in float64 widens both."""
+        if self.exact and x.dtype == torch.float64 and self.dtype == torch.float32:
+            self.prepared.module.double()
+            self.dtype = torch.float64
+        layout = torch.contiguous_format if self.exact else torch.channels_last
+        return x.to(self.device, self.dtype).contiguous(memory_format=layout)
 
     def rows(self, size: tuple[int, int]) -> Rows:
         """Return how many rows a pass holds for pictures of ``size`` (height, width)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,11 +11,9 @@ from torch import Tensor
 from xaieval.digest import digest
 from xaieval.errors import MethodError
 
-if TYPE_CHECKING:
-    from xaieval.methods.explainer import Explainer
 
-
-def checked_input(x: Tensor, explainer: Explainer) -> Tensor:
+def checked_input(x: Tensor) -> Tensor:
+    """Return model input as it is, once its form and values are found right."""
     if x.ndim != 4 or not x.is_floating_point() or x.numel() == 0:
         raise MethodError(
             "bad model input",
@@ -24,20 +22,17 @@ def checked_input(x: Tensor, explainer: Explainer) -> Tensor:
         )
     if not torch.isfinite(x).all():
         raise MethodError("the model input holds NaN or infinity", fix="check the images")
-    if explainer.exact and x.dtype == torch.float64 and explainer.dtype == torch.float32:
-        explainer.prepared.module.double()
-        explainer.dtype = torch.float64
-    layout = torch.contiguous_format if explainer.exact else torch.channels_last
-    return x.detach().to(explainer.device, explainer.dtype).contiguous(memory_format=layout)
+    return x.detach()
 
 
 def checked_targets(
-    targets: Literal["predicted"] | Tensor, count: int, explainer: Explainer
+    targets: Literal["predicted"] | Tensor, count: int, device: torch.device
 ) -> Tensor:
+    """Return targets int64 (count,) on the device, a copy; zeros to be filled for "predicted"."""
     if isinstance(targets, str):
         if targets != "predicted":
             raise MethodError("bad targets", expected="'predicted' or int (B,)", got=repr(targets))
-        return torch.zeros(count, dtype=torch.int64, device=explainer.device)
+        return torch.zeros(count, dtype=torch.int64, device=device)
     if (
         targets.shape != (count,)
         or targets.is_floating_point()
@@ -49,7 +44,7 @@ def checked_targets(
             expected=f"one class index per image, int ({count},)",
             got=f"{str(targets.dtype).removeprefix('torch.')} {tuple(targets.shape)}",
         )
-    return targets.to(explainer.device, torch.int64).clone()
+    return targets.to(device, torch.int64).clone()
 
 
 def check_range(targets: Tensor, classes: int) -> None:

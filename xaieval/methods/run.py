@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +14,12 @@ from torch import Tensor
 from xaieval.errors import MethodError
 from xaieval.methods.calls import MethodCall
 from xaieval.methods.gradient import between
-from xaieval.methods.inputs import check_range, checked_ids, checked_input, checked_targets
-from xaieval.methods.passes import Engine
+from xaieval.methods.inputs import check_range, checked_ids, checked_targets
+from xaieval.methods.passes import Engine, Rows
 from xaieval.methods.planner import Plan, plan
 from xaieval.methods.pooling import pool
 from xaieval.methods.spec import Need, Passes, Path
-
-if TYPE_CHECKING:
-    from xaieval.methods.explainer import Explainer
+from xaieval.models import Classifier, PreparedModel
 
 Floats = npt.NDArray[np.float32]
 OnMethod = Callable[[str, Floats, npt.NDArray[np.int64]], None]
@@ -68,12 +66,16 @@ class PathSum:
 
 
 class Run:
-    """One call of ``Explainer.run``."""
+    """One call of ``Explainer.run``: its arguments, on the device, and what was found so far."""
 
     def __init__(
         self,
-        explainer: Explainer,
         x: Tensor,
+        *,
+        classifier: Classifier,
+        prepared: PreparedModel,
+        rows: Rows,
+        upsampling: str,
         methods: Sequence[MethodCall],
         targets: Literal["predicted"] | Tensor,
         sample_ids: Sequence[str] | None,
@@ -82,16 +84,15 @@ class Run:
         on_method: OnMethod | None,
         cancelled: Callable[[], bool] | None,
     ) -> None:
-        self.explainer = explainer
-        self.x = checked_input(x, explainer)
+        self.x, self.classifier, self.prepared, self.rows = x, classifier, prepared, rows
+        self.upsampling = upsampling
         self.plan: Plan = plan(methods)
         self.order = [call.key for call in methods]
         self.seed, self.pooled, self.on_method = seed, pooled, on_method
-        self.rows = explainer.rows((self.x.shape[2], self.x.shape[3]))
-        self.engine = Engine(explainer.prepared, self.rows, cancelled)
+        self.engine = Engine(prepared, rows, cancelled)
         self.predict = isinstance(targets, str)
-        self.targets = checked_targets(targets, len(self.x), explainer)
-        self.ids = checked_ids(sample_ids, self.x)
+        self.targets = checked_targets(targets, len(x), x.device)
+        self.ids = checked_ids(sample_ids, x)
         self.logits: Tensor | None = None
         self.maps: dict[str, Floats] = {}
 
@@ -185,11 +186,11 @@ class Run:
             targets=self.targets[start:stop],
             forward=self.engine.logits,
             check=self.engine.check,
-            classifier=self.explainer.classifier,
-            target_layer=self.explainer.prepared.target_layer,
+            classifier=self.classifier,
+            target_layer=self.prepared.target_layer,
             sample_ids=self.ids[start:stop],
             seed=self.seed,
-            upsampling=self.explainer.upsampling,
+            upsampling=self.upsampling,
             rows=self.rows.count,
             values=values,
         )
