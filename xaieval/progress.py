@@ -30,3 +30,17 @@ Report = Callable[[Progress], None]
 
 def silent(progress: Progress) -> None:
     """Ignore a report."""
+
+
+def duration(seconds: float) -> str:
+    """Return a span of time as people say it.
+
+    >>> duration(59.6), duration(90), duration(7260)
+    ('1 min 0 s', '1 min 30 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

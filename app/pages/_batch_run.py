@@ -7,7 +7,7 @@ from collections.abc import Callable
 import panel as pn
 import panel_material_ui as pmui
 
-from xaieval.progress import Progress
+from xaieval.progress import Progress, duration
 from xaieval.study import Results
 
 from ..services import Services
@@ -15,20 +15,6 @@ from . import _batch_html as html
 from ._batch_jobs import JOBS, Job, missing_seeds
 
 POLL_MS = 400
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it.
-
-    >>> duration(4.2), duration(80), duration(7300)
-    ('4 s', '1 min 20 s', '2 h 1 min')
-    """
-    s = round(seconds)
-    if s < 60:
-        return f"{s} s"
-    if s < 3600:
-        return f"{s // 60} min {s % 60} s"
-    return f"{s // 3600} h {s % 3600 // 60} min"
 
 
 def describe(job: Job) -> tuple[str, int]:

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from app.pages import _batch_jobs as jobs
-from app.pages._batch_run import describe, duration
+from app.pages._batch_run import describe
 from app.pages.batch import BatchPage
 from app.state import AppState
 from xaieval.errors import ResultsError
-from xaieval.progress import Progress
+from xaieval.progress import Progress, duration
 from xaieval.study import Results, import_published
 
 METHODS = ("gradcam", "saliency", "integrated_gradients")

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from xaieval.progress import Progress, Report
+from xaieval.progress import Progress, Report, duration
 
 _LINE_EVERY_S = 20.0
 
@@ -85,17 +85,3 @@ def line(progress: Progress) -> str:
     if progress.done < progress.total and progress.left_s is not None:
         text += f", {duration(progress.left_s)} left"
     return text + (f", {progress.note}" if progress.note else "")
-
-
-def duration(seconds: float) -> str:
-    """Return a span of time as people say it.
-
-    >>> duration(59.6), duration(90), duration(7260)
-    ('1 min 0 s', '1 min 30 s', '2 h 1 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
