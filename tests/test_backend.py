@@ -266,6 +266,61 @@ def test_a_listener_that_fails_harms_only_itself(backend: Backend, model: Classi
     assert backend.explain(request(model, sample("x"))).sample_id == "x"
 
 
+def test_one_faulty_job_fails_alone(backend: Backend, model: Classifier) -> None:
+    GATE.clear()
+    hold = backend.submit(request(model, sample("hold"), target=0))
+    wait_for(lambda: CALLS)
+    good = backend.submit(request(model, sample("good"), target=1))
+    bad = backend.submit(request(model, sample("bad"), target=99))
+    wait_for(lambda: backend.status()["waiting"] == 2)
+    GATE.set()
+    assert good.future.result(20).target == 1
+    with pytest.raises(XaievalError, match="out of range"):
+        bad.future.result(20)
+    hold.future.result(20)
+
+
+def test_other_target_layers_do_not_share_a_run(backend: Backend, model: Classifier) -> None:
+    torch.manual_seed(1)
+    deep = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(4, 4, 3),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+    )
+    layers = [
+        Classifier(deep, preprocessing=model.preprocessing, target_layer=layer)
+        for layer in ("0", "2")
+    ]
+    cam = resolve_methods(["gradcam"])
+    alone = [backend.explain(request(it, methods=cam, cacheable=False)) for it in layers]
+    GATE.clear()
+    hold = backend.submit(request(model, sample("hold")))
+    wait_for(lambda: CALLS)
+    tickets = [backend.submit(request(it, methods=cam, cacheable=False)) for it in layers]
+    wait_for(lambda: backend.status()["waiting"] == 2)
+    GATE.set()
+    for before, ticket in zip(alone, tickets, strict=True):
+        found = ticket.future.result(20).maps["gradcam"].values
+        np.testing.assert_array_equal(found, before.maps["gradcam"].values)
+    assert not np.array_equal(alone[0].maps["gradcam"].values, alone[1].maps["gradcam"].values)
+    hold.future.result(20)
+
+
+def test_cancelling_keeps_the_model(backend: Backend, model: Classifier) -> None:
+    GATE.clear()
+    hold = backend.submit(request(model, sample("hold")))
+    wait_for(lambda: CALLS)
+    waiting = backend.submit(request(model, sample("waiting")))
+    wait_for(lambda: backend.status()["waiting"] == 1)
+    waiting.cancel()
+    GATE.set()
+    hold.future.result(20)
+    wait_for(lambda: backend.status()["in_flight"] == 0)
+    assert backend.status()["prepared"] == {"cpu": 1}
+
+
 def test_idle_models_are_released(tmp_path: Path, model: Classifier) -> None:
     backend = Backend("cpu", cache=HeatmapCache(folder=tmp_path), idle_s=0.05)
     backend.explain(request(model))

@@ -258,19 +258,14 @@ class Backend:
 
     def _recall(self, job: Job, classifier: Classifier) -> None:
         request = job.request
-        picture = {"picture": job.picture}
-        base = (
-            __version__,
-            classifier.fingerprint,
-            picture,
-            request.exact,
-            self.devices[0].split(":")[0],
-        )
-        job.keys["logits"] = digest("logits", *base)
+        device = self.devices[0].split(":")[0]
+        # The picture's bytes are hashed once, not for every method.
+        base = digest(__version__, classifier.fingerprint, job.picture, request.exact, device)
+        job.keys["logits"] = digest("logits", base)
         for call in request.methods:
             job.keys[call.key] = digest(
                 "map",
-                *base,
+                base,
                 request.target if request.target != "label" else int(label_of(request.sample)),
                 call.digest,
                 classifier.target_layer,
@@ -295,20 +290,28 @@ class Backend:
 
     def _work(self, device: str) -> None:
         while True:
+            idle = False
             with self._condition:
                 if not self._queue and not self._closed:
-                    self._condition.wait(timeout=self.idle_s)
+                    idle = not self._condition.wait(timeout=self.idle_s)
                 if self._closed:
                     return
                 batch = self._take()
-            if not batch:
+            if batch:
+                self._attempt(device, batch)
+            elif idle:
                 self._release(device)
-                continue
-            try:
-                self._run(device, batch)
-            except Exception as error:
-                for job in batch:
-                    self._finish(job, error=as_known(error, job))
+
+    def _attempt(self, device: str, batch: list[Job]) -> None:
+        """Run a batch; if it fails, run each job alone, so that one faulty job fails by itself."""
+        try:
+            self._run(device, batch)
+        except Exception as error:
+            if len(batch) == 1:
+                self._finish(batch[0], error=as_known(error, batch[0]))
+                return
+            for job in batch:
+                self._attempt(device, [job])
 
     def _take(self) -> list[Job]:
         """Take the first job and those that can run in the same passes; the condition is held."""

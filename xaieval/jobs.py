@@ -196,6 +196,7 @@ def alike(job: Job, first: Job) -> bool:
     assert first.picture is not None
     return (
         job.classifier.fingerprint == first.classifier.fingerprint
+        and job.classifier.target_layer == first.classifier.target_layer
         and job.priority == first.priority
         and job.picture.shape == first.picture.shape
         and job.missing() == first.missing()
