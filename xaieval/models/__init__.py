@@ -8,6 +8,7 @@ from xaieval.models.checkpoints import (
     save_checkpoint,
 )
 from xaieval.models.classifier import Classifier, as_classifier
+from xaieval.models.extra import Extra
 from xaieval.models.multitask import ModelConfig, MultitaskNet, build, calibrate_batchnorm
 from xaieval.models.options import TrainOptions
 from xaieval.models.plain import PlainClassifier, classifier_from_encoder
@@ -21,6 +22,7 @@ __all__ = [
     "MODELS",
     "Card",
     "Classifier",
+    "Extra",
     "HistoryRow",
     "ModelConfig",
     "ModelSpec",

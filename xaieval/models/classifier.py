@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import torch
@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from xaieval.digest import digest
 from xaieval.errors import ModelError
+from xaieval.models.extra import Extra, as_extra, fitting_extra, two_inputs, unmet_inputs
 from xaieval.models.layers import find_target_layer, named_layer
-from xaieval.models.logits import LogitsRule, logits_function
+from xaieval.models.logits import LogitsFunction, LogitsRule, logits_function
 from xaieval.models.prepared import PreparedModel, frozen_copy
 from xaieval.models.preprocessing import Preprocessing
 
@@ -42,11 +43,15 @@ class Classifier:
         For messages; the class name of the module by default.
     example : float tensor (B, channels, H, W), optional
         What to look at the network with, when neither preprocessing nor 224² fits it.
+    example_extra : tensor (B, ...) or tuple of tensors (B, ...), optional
+        For a network with a second input, called as ``module(x, *extra)``: what to look at it
+        with. Values must be possible ones (word numbers of the vocabulary).
 
     Raises
     ------
     ModelError
-        When there are no logits or several candidates, or a named layer does not exist.
+        When there are no logits or several candidates, a named layer does not exist, or a second
+        input is missing.
 
     >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
     >>> classifier = Classifier(net, example=torch.zeros(2, 3, 8, 8))
@@ -64,6 +69,7 @@ class Classifier:
         logits: LogitsRule = "auto",
         name: str | None = None,
         example: Tensor | None = None,
+        example_extra: Extra | None = None,
     ) -> None:
         if not isinstance(module, nn.Module):
             raise ModelError("not a network", expected="a torch.nn.Module", got=type(module))
@@ -73,6 +79,7 @@ class Classifier:
         self._given_names = tuple(class_names) if class_names is not None else None
         self._rule: LogitsRule = logits
         self._example = example
+        self._example_extra = as_extra(example_extra, name=self.name)
         self._layer = (
             None if target_layer == "auto" else named_layer(module, target_layer, name=self.name)
         )
@@ -83,8 +90,8 @@ class Classifier:
         return torch.device("cpu") if tensor is None else tensor.device
 
     @cached_property
-    def _look(self) -> Tensor:
-        """What the network is looked at with: two rows of noise."""
+    def _looks(self) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """What the network is looked at with: two rows of noise, and the second input."""
         first = next(self.module.parameters(), None)
         if self._example is not None:
             example = self._example.detach()
@@ -94,41 +101,52 @@ class Classifier:
             conv = next(convs, None)
             channels = conv.in_channels if conv is not None else 3
             generator = torch.Generator().manual_seed(0)
-            example = torch.randn((2, channels, *size), generator=generator)
-        if example.shape[0] == 1:
-            example = example.expand(2, *example.shape[1:])
-        return example.to(self._home, first.dtype if first is not None else example.dtype)
+            rows = max([2, *(len(t) for t in self._example_extra)])
+            example = torch.randn((rows, channels, *size), generator=generator)
+        example, extra = two_inputs(example, self._example_extra, name=self.name)
+        example = example.to(self._home, first.dtype if first is not None else example.dtype)
+        return example, fitting_extra(extra or None, example=extra, x=example, name=self.name)
 
     @cached_property
     def _exact_copy(self) -> nn.Module:
         return frozen_copy(self.module, self._home, name=self.name)
 
     @cached_property
-    def _head(self) -> Callable[[nn.Module, Tensor], Tensor]:
-        """The function (module, x) -> logits; running it once also proves the example fits."""
+    def _head(self) -> LogitsFunction:
+        """The function (module, x, *extra) -> logits; running it proves that the example fits."""
+        look, extra = self._looks
         try:
             head = logits_function(
                 self._exact_copy,
                 rule=self._rule,
-                example=self._look,
+                example=look,
+                extra=extra,
                 n_classes=len(self._given_names) if self._given_names else None,
                 name=self.name,
             )
             with torch.no_grad():
-                found = head(self._exact_copy, self._look)
-        except (RuntimeError, ValueError, TypeError) as error:
+                found = head(self._exact_copy, look, *extra)
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            needed = unmet_inputs(self.module)
+            if not extra and needed:
+                raise ModelError(
+                    f"the network needs a second input ({', '.join(needed)})",
+                    where=self.name,
+                    fix="give example_extra= with a tensor (or a tuple of them) of one row",
+                ) from error
             raise ModelError(
-                f"the network does not run on input {tuple(self._look.shape)} "
+                f"the network does not run on input {_shapes(look, extra)} "
                 f"({str(error).splitlines()[0]})",
                 where=self.name,
-                fix="give preprocessing= with its input size, or example= with an input",
+                fix="give preprocessing= with its input size, or example= with an input"
+                + (", or another example_extra=" if extra else ""),
             ) from error
-        if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(self._look):
+        if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(look):
             got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
             raise ModelError(
                 "the logits do not fit the input",
                 where=self.name,
-                expected=f"a tensor ({len(self._look)}, number of classes)",
+                expected=f"a tensor ({len(look)}, number of classes)",
                 got=got,
                 fix="name the right output with logits=",
             )
@@ -161,7 +179,8 @@ class Classifier:
         """Dotted name of the layer that layer methods read."""
         if self._layer is not None:
             return self._layer
-        return find_target_layer(self._exact_copy, self._head, self._look, name=self.name)
+        look, extra = self._looks
+        return find_target_layer(self._exact_copy, self._head, look, extra=extra, name=self.name)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -184,10 +203,20 @@ class Classifier:
             _without_addresses(str(rule)),
         )
 
+    @property
+    def takes_extra(self) -> bool:
+        """Whether the network has a second input, as ``example_extra`` says."""
+        return bool(self._example_extra)
+
     @torch.no_grad()
-    def logits(self, x: Tensor) -> Tensor:
-        """Return the logits (B, C) of model input, without gradients, exactly as trained."""
-        return self._head(self._exact_copy, x.to(self._home))
+    def logits(self, x: Tensor, extra: Extra | None = None) -> Tensor:
+        """Return the logits (B, C) of model input, without gradients, exactly as trained.
+
+        ``extra`` is the second input of a network that has one.
+        """
+        head, x = self._head, x.to(self._home)
+        more = fitting_extra(extra, example=self._looks[1], x=x, name=self.name)
+        return head(self._exact_copy, x, *more)
 
     def prepared(
         self,
@@ -211,15 +240,21 @@ class Classifier:
             except ModelError:
                 _ = self._head  # that the network runs at all is no matter of layers
                 layer = ""
+        look, extra = self._looks
         return PreparedModel(
             self.module,
             self._head,
             device=torch.device(device),
             exact=exact,
             target_layer=layer,
-            example=self._look,
+            example=look,
+            example_extra=extra,
             name=self.name,
         )
+
+
+def _shapes(look: Tensor, extra: tuple[Tensor, ...]) -> str:
+    return " and ".join(str(tuple(t.shape)) for t in (look, *extra))
 
 
 def _without_addresses(text: str) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from xaieval.errors import ModelError
+from xaieval.models.logits import LogitsFunction
 
 # Their output is a feature map already reduced or merely passed on, not one that was computed.
 _NOT_A_TARGET = (
@@ -51,9 +52,10 @@ def named_layer(module: nn.Module, layer: str | nn.Module, *, name: str = "model
 
 def find_target_layer(
     module: nn.Module,
-    logits: Callable[[nn.Module, Tensor], Tensor],
+    logits: LogitsFunction,
     example: Tensor,
     *,
+    extra: tuple[Tensor, ...] = (),
     name: str = "model",
 ) -> str:
     """Return the dotted name of the layer whose output is the last map that feeds the logits.
@@ -83,7 +85,7 @@ def find_target_layer(
             hooks.append(layer.register_forward_hook(watch(layer_name)))
     try:
         with torch.enable_grad():
-            result = logits(module, example.detach().clone().requires_grad_())
+            result = logits(module, example.detach().clone().requires_grad_(), *extra)
             maps = [output for *_, output in outputs if output.requires_grad]
             gradients = torch.autograd.grad(result.sum(), maps, allow_unused=True) if maps else ()
     finally:

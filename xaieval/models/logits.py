@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,13 @@ from xaieval.errors import ModelError
 
 LogitsRule = Literal["auto"] | str | int | Callable[[Any], Tensor]
 """``"auto"``, a path such as ``"logits"``, ``0`` or ``"heads.1"``, or a function of the output."""
+
+
+class LogitsFunction(Protocol):
+    """``f(module, x, *extra)`` that gives the logits (B, C)."""
+
+    def __call__(self, module: nn.Module, x: Tensor, /, *extra: Tensor) -> Tensor: ...
+
 
 # Keys under which libraries return class logits (Hugging Face, torchvision, timm, mmpretrain).
 PREFERRED_KEYS = ("logits", "class_logits", "cls_logits", "out", "output")
@@ -106,10 +113,11 @@ def logits_function(
     *,
     rule: LogitsRule,
     example: Tensor,
+    extra: tuple[Tensor, ...] = (),
     n_classes: int | None = None,
     name: str = "model",
-) -> Callable[[nn.Module, Tensor], Tensor]:
-    """Return ``f(module, x)`` that gives the logits (B, C), decided once on an example.
+) -> LogitsFunction:
+    """Return ``f(module, x, *extra)`` that gives the logits (B, C), decided once on an example.
 
     ``rule="auto"`` prefers a method ``classify`` of the module, which may skip whatever the
     logits do not need; otherwise ``find_logits`` decides. The module must be in eval mode.
@@ -118,9 +126,9 @@ def logits_function(
         return _call_classify
     if callable(rule):
         chosen = rule
-        return lambda net, x: chosen(net(x))
+        return lambda net, x, *more: chosen(net(x, *more))
     with torch.no_grad():
-        output = module(example)
+        output = module(example, *extra)
     path = (
         find_logits(output, rows=example.shape[0], n_classes=n_classes, name=name)
         if rule == "auto"
@@ -128,14 +136,14 @@ def logits_function(
     )
     if path == "":
         return _call_plain
-    return lambda net, x: _follow(net(x), path, name)
+    return lambda net, x, *more: _follow(net(x, *more), path, name)
 
 
-def _call_classify(module: nn.Module, x: Tensor) -> Tensor:
-    logits: Tensor = module.classify(x)  # type: ignore[operator]
+def _call_classify(module: nn.Module, x: Tensor, /, *extra: Tensor) -> Tensor:
+    logits: Tensor = module.classify(x, *extra)  # type: ignore[operator]
     return logits
 
 
-def _call_plain(module: nn.Module, x: Tensor) -> Tensor:
-    logits: Tensor = module(x)
+def _call_plain(module: nn.Module, x: Tensor, /, *extra: Tensor) -> Tensor:
+    logits: Tensor = module(x, *extra)
     return logits

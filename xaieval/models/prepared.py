@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from xaieval.errors import ModelError
+from xaieval.models.extra import Extra, fitting_extra
+from xaieval.models.logits import LogitsFunction
 
 # Folding is undone when logits move by more than this share of the largest one. Rounding alone
 # moves them by about 1e-6; a wrong pair moves them by far more.
@@ -99,9 +101,10 @@ def _watched_calls(
 
 def fold_batchnorm(
     module: nn.Module,
-    logits: Callable[[nn.Module, Tensor], Tensor],
+    logits: LogitsFunction,
     example: Tensor,
     *,
+    extra: tuple[Tensor, ...] = (),
     keep: str | None = None,
 ) -> tuple[nn.Module, tuple[str, ...]]:
     """Fold each batch norm into the convolution before it; return the network and notes.
@@ -111,7 +114,7 @@ def fold_batchnorm(
     in a Sequential, or torch.fx proves it. The layer named ``keep`` stays as it is. At the end
     the logits are compared, and everything is undone when they moved.
     """
-    calls, pairs = _watched_calls(module, lambda: logits(module, example))
+    calls, pairs = _watched_calls(module, lambda: logits(module, example, *extra))
     safe = set(_sequential_pairs(module))
     notes: list[str] = []
     if pairs - safe:
@@ -128,12 +131,13 @@ def fold_batchnorm(
         if conv != keep and calls[conv] == 1 and calls[norm] == 1
     ]
     folded = _folded(module, chosen)
-    moved = _moved(module, folded, logits, example)
+    moved = _moved(module, folded, logits, example, extra)
     if not moved <= _FOLDING_TOLERANCE and example.device.type != "mps":
         # A network that was never shown noise may blow rounding up a millionfold; a wrong pair
         # moves the logits in float64 too.
         wide = copy.deepcopy(module).double()
-        moved = _moved(wide, _folded(wide, chosen), logits, example.double())
+        wider = tuple(t.double() if t.is_floating_point() else t for t in extra)
+        moved = _moved(wide, _folded(wide, chosen), logits, example.double(), wider)
     if not moved <= _FOLDING_TOLERANCE:
         return module, (*notes, f"nothing folded: it would move the logits by {moved:.1%}")
     return folded, tuple(notes)
@@ -159,11 +163,12 @@ def _folded(module: nn.Module, pairs: list[tuple[str, str]]) -> nn.Module:
 def _moved(
     module: nn.Module,
     folded: nn.Module,
-    logits: Callable[[nn.Module, Tensor], Tensor],
+    logits: LogitsFunction,
     example: Tensor,
+    extra: tuple[Tensor, ...],
 ) -> float:
     """Return by what share of the largest logit two networks differ; NaN compares false."""
-    before, after = logits(module, example), logits(folded, example)
+    before, after = logits(module, example, *extra), logits(folded, example, *extra)
     return float((before - after).abs().max() / before.abs().max())
 
 
@@ -189,21 +194,27 @@ class PreparedModel:
     def __init__(
         self,
         module: nn.Module,
-        logits: Callable[[nn.Module, Tensor], Tensor],
+        logits: LogitsFunction,
         *,
         device: torch.device,
         exact: bool,
         target_layer: str,
         example: Tensor,
+        example_extra: tuple[Tensor, ...] = (),
         name: str = "model",
     ) -> None:
         self.device, self.exact, self.target_layer, self.name = device, exact, target_layer, name
         self.module = frozen_copy(module, device, name=name)
         self._logits = logits
+        self._example_extra = tuple(t.to(device) for t in example_extra)
         self.notes: tuple[str, ...] = ()
         if not exact:
             self.module, self.notes = fold_batchnorm(
-                self.module, logits, example.to(device), keep=target_layer
+                self.module,
+                logits,
+                example.to(device),
+                extra=self._example_extra,
+                keep=target_layer,
             )
             self.module = self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._layer = self.module.get_submodule(target_layer) if target_layer else None
@@ -213,11 +224,20 @@ class PreparedModel:
             return x.contiguous(memory_format=torch.channels_last)
         return x
 
-    def logits(self, x: Tensor) -> Tensor:
-        """Return the logits (B, C) of model input (B, 3, H, W)."""
-        return self._logits(self.module, self._input(x))
+    @property
+    def takes_extra(self) -> bool:
+        """Whether the network has a second input."""
+        return bool(self._example_extra)
 
-    def logits_and_layer(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def logits(self, x: Tensor, extra: Extra | None = None) -> Tensor:
+        """Return the logits (B, C) of model input (B, 3, H, W) and its second input, if any.
+
+        ``extra`` follows ``x`` to its device, floating tensors to its type too.
+        """
+        more = fitting_extra(extra, example=self._example_extra, x=x, name=self.name)
+        return self._logits(self.module, self._input(x), *more)
+
+    def logits_and_layer(self, x: Tensor, extra: Extra | None = None) -> tuple[Tensor, Tensor]:
         """Return the logits (B, C) and the target layer's output (B, K, h, w), both in the graph.
 
         When ``x`` needs no gradient the graph starts at that layer, so that a gradient with
@@ -226,7 +246,8 @@ class PreparedModel:
         Raises
         ------
         ModelError
-            When there is no target layer, it did not run, or its output is not a tensor.
+            When there is no target layer, it did not run, or its output is not a tensor; when
+            ``extra`` is missing, not wanted, or does not fit.
         """
         if self._layer is None:
             raise ModelError(
@@ -242,7 +263,7 @@ class PreparedModel:
 
         handle = self._layer.register_forward_hook(hook)
         try:
-            logits = self.logits(x)
+            logits = self.logits(x, extra)
         finally:
             handle.remove()
         if len(seen) != 1 or not isinstance(seen[0], Tensor):
