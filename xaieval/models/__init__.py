@@ -1,5 +1,6 @@
 """Networks, the wrapper around any network, checkpoints and training."""
 
+from xaieval.models.attention import capture_attention, explicit_attention, explicit_mha
 from xaieval.models.checkpoints import (
     Card,
     HistoryRow,
@@ -34,7 +35,10 @@ __all__ = [
     "as_classifier",
     "build",
     "calibrate_batchnorm",
+    "capture_attention",
     "classifier_from_encoder",
+    "explicit_attention",
+    "explicit_mha",
     "is_trained",
     "load_checkpoint",
     "load_encoder_weights",
