@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -10,21 +11,55 @@ from xaieval.models.padding import PaddingMode, conv2d
 
 
 class Encoder(nn.Module):
-    """An encoder: ``features`` maps (B, 3, H, W) to (B, out_channels, ~H/stride, ~W/stride).
+    """An encoder: its parts, one after the other, map (B, 3, H, W) to (B, out_channels, h, w).
 
-    The children of ``features`` are the blocks that ``freeze_encoder_blocks`` counts.
+    Parameters
+    ----------
+    parts : mapping of str to torch.nn.Module
+        In order, under the names that their weights have in a state dict.
+    out_channels : int
+    stride : int
+        h ≈ H / stride.
+    stages : tuple of tuples of str
+        What ``freeze_encoder_blocks`` counts, from the input on: each a tuple of dotted names of
+        parts or parameters.
     """
 
-    def __init__(self, features: nn.Sequential, *, out_channels: int, stride: int) -> None:
+    def __init__(
+        self,
+        parts: Mapping[str, nn.Module],
+        *,
+        out_channels: int,
+        stride: int,
+        stages: tuple[tuple[str, ...], ...],
+    ) -> None:
         super().__init__()
-        self.features = features
+        for name, part in parts.items():
+            self.add_module(name, part)
         self.out_channels = out_channels
         self.stride = stride
+        self.stages = stages
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = self.features(x)
+        for part in self.children():
+            x = part(x)
+        return x
+
+    def new_pool(self) -> nn.Module:
+        """Return the module that makes what ``forward`` returns one vector, (B, out_channels)."""
+        return GlobalMean()
+
+    def as_map(self, features: Tensor) -> Tensor:
+        """Return what ``forward`` returned as a map (B, out_channels, h, w)."""
         return features
+
+
+def features_encoder(blocks: Sequence[nn.Module], *, out_channels: int, stride: int) -> Encoder:
+    """Return an encoder whose one part is called ``features``, with a stage for each block."""
+    stages = tuple((f"features.{i}",) for i in range(len(blocks)))
+    parts = {"features": nn.Sequential(*blocks)}
+    return Encoder(parts, out_channels=out_channels, stride=stride, stages=stages)
 
 
 class ConvNormAct(nn.Sequential):
@@ -78,3 +113,10 @@ def initialise(module: nn.Module) -> None:
             bound = 1.0 / math.sqrt(layer.in_features)
             nn.init.uniform_(layer.weight, -bound, bound)
             nn.init.zeros_(layer.bias)
+
+
+def mean_head(channels: int, n_classes: int, dropout: float | None = None) -> dict[str, nn.Module]:
+    """Return what stands after ``features`` in MobileNetV2 and EfficientNet, names included."""
+    linear = nn.Linear(channels, n_classes)
+    classifier = nn.Sequential(nn.Dropout(0.2 if dropout is None else dropout), linear)
+    return {"pool": GlobalMean(), "classifier": classifier}

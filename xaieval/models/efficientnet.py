@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from xaieval.models.blocks import ConvNormAct, Encoder
+from xaieval.models.blocks import ConvNormAct, Encoder, features_encoder
 from xaieval.models.padding import PaddingMode
 
 # Table 1 of Tan and Le 2019: (expansion, kernel, stride, channels, repeats).
@@ -121,4 +121,4 @@ def efficientnet_b0(padding: PaddingMode = "torch") -> Encoder:
             channels, index = out_channels, index + 1
         blocks.append(nn.Sequential(*stage))
     blocks.append(ConvNormAct(channels, 1280, kernel=1, activation=nn.SiLU))
-    return Encoder(nn.Sequential(*blocks), out_channels=1280, stride=32)
+    return features_encoder(blocks, out_channels=1280, stride=32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from xaieval.models.blocks import ConvNormAct, Encoder
+from xaieval.models.blocks import ConvNormAct, Encoder, features_encoder
 from xaieval.models.padding import PaddingMode
 
 # Table 2 of Sandler et al. 2018: (expansion, channels, repeats, stride).
@@ -81,4 +81,4 @@ def mobilenet_v2(padding: PaddingMode = "torch") -> Encoder:
             )
             channels = out_channels
     blocks.append(ConvNormAct(channels, 1280, kernel=1, activation=nn.ReLU6))
-    return Encoder(nn.Sequential(*blocks), out_channels=1280, stride=32)
+    return features_encoder(blocks, out_channels=1280, stride=32)

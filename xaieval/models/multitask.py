@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from xaieval.errors import ConfigError
-from xaieval.models.blocks import Encoder, GlobalMean, initialise
+from xaieval.models.blocks import Encoder, initialise
 from xaieval.models.padding import PaddingMode
 from xaieval.models.specs import MODELS
 
@@ -89,6 +89,8 @@ class Decoder(nn.Module):
 class MultitaskNet(nn.Module):
     """Encoder, mask decoder, and a linear classifier on the encoder's mean features.
 
+    Of a transformer the classifier reads the class token, and the decoder the patch tokens.
+
     ``forward(x)`` returns logits (B, n_classes) and mask logits (B, 1, H, W), or None in place of
     the latter without a decoder; ``classify(x)`` returns the logits and never runs the decoder.
     """
@@ -97,13 +99,13 @@ class MultitaskNet(nn.Module):
         super().__init__()
         spec = MODELS[config.arch]
         self.config = config
-        self.encoder: Encoder = spec.encoder(config.padding)
+        self.encoder: Encoder = spec.encoder(config.padding, config.input_size)
         self.decoder = (
             Decoder(self.encoder.out_channels, spec.decoder_widths) if config.decoder else None
         )
         self.head = nn.Sequential(
             OrderedDict(
-                pool=GlobalMean(),
+                pool=self.encoder.new_pool(),
                 dropout=nn.Dropout(config.dropout),
                 linear=nn.Linear(self.encoder.out_channels, config.n_classes),
             )
@@ -112,21 +114,21 @@ class MultitaskNet(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the last feature map, (B, channels, h, w)."""
-        features: Tensor = self.encoder(x)
-        return features
+        return self.encoder.as_map(self.encoder(x))
 
     def classify(self, x: Tensor) -> Tensor:
         """Return the logits (B, n_classes)."""
-        logits: Tensor = self.head(self.encode(x))
+        logits: Tensor = self.head(self.encoder(x))
         return logits
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        features = self.encode(x)
+        features = self.encoder(x)
         logits: Tensor = self.head(features)
         if self.decoder is None:
             return logits, None
         # Sizes that the stride does not divide give a map that is a little too large.
-        return logits, self.decoder(features)[:, :, : x.shape[2], : x.shape[3]]
+        mask_logits = self.decoder(self.encoder.as_map(features))
+        return logits, mask_logits[:, :, : x.shape[2], : x.shape[3]]
 
 
 def build(config: ModelConfig, *, seed: int | None = None) -> MultitaskNet:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
-from xaieval.models.blocks import Encoder, GlobalMean, initialise
+from xaieval.errors import ConfigError
+from xaieval.models.blocks import initialise
 from xaieval.models.classifier import Classifier
 from xaieval.models.padding import PaddingMode
 from xaieval.models.preprocessing import Preprocessing
@@ -15,28 +16,58 @@ from xaieval.models.specs import MODELS
 from xaieval.models.weights import load_into, load_weights
 
 
-class PlainClassifier(nn.Module):
-    """``features``, mean over the map, ``classifier`` (dropout, linear), as torchvision names it.
+class PlainClassifier(nn.Sequential):
+    """An architecture's encoder and its own classifier, every part named as in torchvision.
 
-    ``forward`` maps (B, 3, H, W) to logits (B, n_classes).
+    ``forward`` maps (B, 3, H, W) to logits (B, n_classes). ``dropout`` is the architecture's own
+    unless given.
+
+    Raises
+    ------
+    ConfigError
+        When the architecture is no chain of encoder and classifier (``plain_network`` builds it).
     """
 
     def __init__(
-        self, arch: str, n_classes: int, *, padding: PaddingMode = "torch", dropout: float = 0.2
+        self,
+        arch: str,
+        n_classes: int,
+        *,
+        padding: PaddingMode = "torch",
+        dropout: float | None = None,
     ) -> None:
         super().__init__()
-        encoder: Encoder = MODELS[arch].encoder(padding)
-        self.features = encoder.features
-        self.pool = GlobalMean()
-        self.classifier = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(encoder.out_channels, n_classes)
-        )
-        initialise(self.classifier)
+        spec = MODELS[arch]
+        if spec.network is not None:
+            raise ConfigError(
+                f"{arch} is no chain of encoder and classifier",
+                fix=f"build it with plain_network({arch!r}, {n_classes})",
+            )
+        encoder = spec.encoder(padding, spec.preprocessing.input_size)
+        head = spec.head(encoder.out_channels, n_classes, dropout)
+        for name, part in (*encoder.named_children(), *head.items()):
+            self.add_module(name, part)
+        for part in head.values():
+            initialise(part)
         self.config = (arch, n_classes, padding)
 
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.pool(self.features(x)))
-        return logits
+
+def plain_network(
+    arch: str,
+    n_classes: int,
+    *,
+    input_size: tuple[int, int] | None = None,
+    padding: PaddingMode = "torch",
+) -> nn.Module:
+    """Return a new, randomly initialised classifier with the names of torchvision's state dict.
+
+    ``input_size`` (height, width) in px is the architecture's default unless given; only
+    transformers depend on it.
+    """
+    spec = MODELS[arch]
+    if spec.network is not None:
+        return spec.network(input_size or spec.preprocessing.input_size, n_classes)
+    return PlainClassifier(arch, n_classes, padding=padding)
 
 
 def classifier_from_encoder(
@@ -53,12 +84,13 @@ def classifier_from_encoder(
     The file must have torchvision's names. Preprocessing is the architecture's default unless
     given; weights that come from TensorFlow need ``padding="same_tf"`` and mean and std 0.5.
     """
-    net = PlainClassifier(arch, n_classes, padding=padding)
+    preprocessing = preprocessing or MODELS[arch].preprocessing
+    net = plain_network(arch, n_classes, input_size=preprocessing.input_size, padding=padding)
     if weights is not None:
         load_into(net, load_weights(Path(weights)), where=Path(weights), what=f"a plain {arch}")
     return Classifier(
         net.eval(),
-        preprocessing=preprocessing or MODELS[arch].preprocessing,
+        preprocessing=preprocessing,
         class_names=class_names,
         name=arch,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from xaieval.models.blocks import ConvNormAct, Encoder
+from xaieval.models.blocks import ConvNormAct, Encoder, features_encoder
 from xaieval.models.padding import PaddingMode
 
 # (channels, stride) of the 3×3 convolutions. Without the two of stride 1, training on the synthetic
@@ -26,4 +26,4 @@ def small_cnn(padding: PaddingMode = "torch") -> Encoder:
         channels = width
     blocks.append(ConvNormAct(channels, channels, kernel=3, groups=channels))
     blocks.append(ConvNormAct(channels, channels, kernel=1))
-    return Encoder(nn.Sequential(*blocks), out_channels=channels, stride=16)
+    return features_encoder(blocks, out_channels=channels, stride=16)

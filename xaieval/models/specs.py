@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from xaieval.models.blocks import Encoder
+from torch import nn
+
+from xaieval.models.blocks import Encoder, mean_head
 from xaieval.models.efficientnet import efficientnet_b0
 from xaieval.models.mobilenet import mobilenet_v2
 from xaieval.models.padding import PaddingMode
 from xaieval.models.preprocessing import HALF, Preprocessing
+from xaieval.models.resnet import resnet18, resnet50, resnet_head
 from xaieval.models.small_cnn import small_cnn
+from xaieval.models.vgg import vgg16, vgg_head
+from xaieval.models.vit import vit_b_16, vit_tiny
 from xaieval.table import Table
+
+Size = tuple[int, int]
+Head = Callable[[int, int, float | None], dict[str, nn.Module]]
 
 
 @dataclass(frozen=True)
@@ -21,7 +29,7 @@ class ModelSpec:
     Attributes
     ----------
     encoder : callable
-        ``encoder(padding)`` returns a new, randomly initialised encoder.
+        ``encoder(padding, input_size)`` returns a new, randomly initialised encoder.
     preprocessing : Preprocessing
         The default; a study may choose another.
     target_layer : str
@@ -29,18 +37,36 @@ class ModelSpec:
     decoder_widths : tuple of int
         Channels after each doubling of the mask decoder, the last doubling (to 1) not counted.
     parameters : int
-        Parameters of the encoder alone.
+        Parameters of the encoder alone, at the default input size.
+    head : callable
+        ``head(out_channels, n_classes, dropout)`` returns the parts that follow the encoder in
+        the plain classifier, under the names that their weights have.
+    network : callable, optional
+        ``network(input_size, n_classes)`` returns the whole plain classifier of an architecture
+        that is no chain of encoder and head.
     """
 
     id: str
     label: str
     summary: str
-    encoder: Callable[[PaddingMode], Encoder]
+    encoder: Callable[[PaddingMode, Size], Encoder]
     preprocessing: Preprocessing
     target_layer: str
     decoder_widths: tuple[int, ...]
     parameters: int
     paper: str
+    head: Head = mean_head
+    network: Callable[[Size, int], nn.Module] | None = None
+
+
+def any_size(encoder: Callable[[PaddingMode], Encoder]) -> Callable[[PaddingMode, Size], Encoder]:
+    """Return an encoder's function for the table when the input size changes nothing."""
+    return lambda padding, input_size: encoder(padding)
+
+
+def any_padding(encoder: Callable[[Size], Encoder]) -> Callable[[PaddingMode, Size], Encoder]:
+    """Return an encoder's function for the table when it has no padded convolutions."""
+    return lambda padding, input_size: encoder(input_size)
 
 
 MODELS: Table[ModelSpec] = Table(
@@ -50,7 +76,7 @@ MODELS: Table[ModelSpec] = Table(
             id="small-cnn",
             label="Small CNN",
             summary="eight convolutions, 192² input, trains on a laptop in minutes",
-            encoder=small_cnn,
+            encoder=any_size(small_cnn),
             preprocessing=Preprocessing((192, 192), mean=HALF, std=HALF, name="half"),
             target_layer="encoder.features.7",
             decoder_widths=(20, 12, 8),
@@ -61,7 +87,7 @@ MODELS: Table[ModelSpec] = Table(
             id="mobilenet-v2",
             label="MobileNetV2",
             summary="inverted residuals, width 1.0, ReLU6, 224² input",
-            encoder=mobilenet_v2,
+            encoder=any_size(mobilenet_v2),
             preprocessing=Preprocessing((224, 224), 256),
             target_layer="encoder.features.18",
             decoder_widths=(256, 128, 64, 32),
@@ -72,12 +98,72 @@ MODELS: Table[ModelSpec] = Table(
             id="efficientnet-b0",
             label="EfficientNet-B0",
             summary="inverted residuals with squeeze-excite, SiLU, 224² input",
-            encoder=efficientnet_b0,
+            encoder=any_size(efficientnet_b0),
             preprocessing=Preprocessing((224, 224), 256),
             target_layer="encoder.features.8",
             decoder_widths=(256, 128, 64, 32),
             parameters=4007548,
             paper="Tan and Le, EfficientNet, ICML 2019",
+        ),
+        ModelSpec(
+            id="resnet18",
+            label="ResNet-18",
+            summary="residual blocks of two convolutions, reused in-place ReLU, 224² input",
+            encoder=any_size(resnet18),
+            preprocessing=Preprocessing((224, 224), 256),
+            target_layer="encoder.layer4.1",
+            decoder_widths=(256, 128, 64, 32),
+            parameters=11176512,
+            paper="He et al., Deep residual learning, CVPR 2016",
+            head=resnet_head,
+        ),
+        ModelSpec(
+            id="resnet50",
+            label="ResNet-50",
+            summary="residual bottlenecks, stride on the 3×3 convolution, 224² input",
+            encoder=any_size(resnet50),
+            preprocessing=Preprocessing((224, 224), 256),
+            target_layer="encoder.layer4.2",
+            decoder_widths=(256, 128, 64, 32),
+            parameters=23508032,
+            paper="He et al., Deep residual learning, CVPR 2016",
+            head=resnet_head,
+        ),
+        ModelSpec(
+            id="vgg16",
+            label="VGG-16",
+            summary="thirteen convolutions, in-place ReLU, no batch norm, 224² input",
+            encoder=any_size(vgg16),
+            preprocessing=Preprocessing((224, 224), 256),
+            target_layer="encoder.features.29",
+            decoder_widths=(256, 128, 64, 32),
+            parameters=14714688,
+            paper="Simonyan and Zisserman, VGG, ICLR 2015",
+            head=vgg_head,
+        ),
+        ModelSpec(
+            id="vit-tiny",
+            label="Small ViT",
+            summary="six transformer blocks of width 128, patches of 16 px, 192² input",
+            encoder=any_padding(vit_tiny),
+            preprocessing=Preprocessing((192, 192), mean=HALF, std=HALF, name="half"),
+            target_layer="encoder.encoder.layers.encoder_layer_5.token_map",
+            decoder_widths=(64, 32, 16),
+            parameters=1307008,
+            paper="this package, after Dosovitskiy et al., ICLR 2021",
+            network=lambda input_size, n_classes: vit_tiny(input_size, n_classes=n_classes),
+        ),
+        ModelSpec(
+            id="vit-b-16",
+            label="ViT-B/16",
+            summary="twelve transformer blocks of width 768, patches of 16 px, 224² input",
+            encoder=any_padding(vit_b_16),
+            preprocessing=Preprocessing((224, 224), 256),
+            target_layer="encoder.encoder.layers.encoder_layer_11.token_map",
+            decoder_widths=(256, 128, 64),
+            parameters=85798656,
+            paper="Dosovitskiy et al., An image is worth 16×16 words, ICLR 2021",
+            network=lambda input_size, n_classes: vit_b_16(input_size, n_classes=n_classes),
         ),
     ],
     group="xaieval.models",

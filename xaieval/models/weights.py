@@ -114,46 +114,56 @@ def load_into(net: nn.Module, tensors: Mapping[str, Tensor], *, where: Path, wha
 def load_encoder_weights(encoder: nn.Module, path: Path, *, arch: str) -> None:
     """Load pretrained weights into an encoder, in place.
 
-    Takes the tensors named ``features.…`` (torchvision) or ``encoder.features.…`` (our own
-    checkpoints). A classifier, head or decoder in the file is left aside on purpose; any other
-    name is an error. Half precision is widened.
+    Takes the tensors that are named as the encoder's own (torchvision), or so with ``encoder.``
+    before (our own checkpoints). A classifier, head or decoder in the file is left aside on
+    purpose; any other name is an error. Half precision is widened.
     """
-    features: dict[str, Tensor] = {}
+    names = encoder.state_dict().keys()
+    parts = {name.split(".")[0] for name in names}
+    found: dict[str, Tensor] = {}
     other: list[str] = []
     for key, tensor in load_weights(path).items():
-        name = key.removeprefix("encoder.")
-        if name.startswith("features."):
-            features[name] = tensor
-        elif not key.startswith(("classifier.", "head.", "decoder.")):
+        short = key.removeprefix("encoder.")
+        # A transformer has a part called encoder itself, so whole names come first.
+        name = short if short in names and key not in names else key
+        if name.split(".")[0] not in parts:
+            name = short
+        if name.split(".")[0] in parts:
+            found[name] = tensor
+        elif not key.startswith(("classifier.", "head.", "heads.", "fc.", "decoder.")):
             other.append(key)
-    if not features or other:
+    if not found or other:
         raise ModelError(
             f"not encoder weights of {arch}",
             where=path,
-            expected="names that begin with features., as in torchvision",
+            expected=f"names that begin with {'., '.join(sorted(parts))}., as in torchvision",
             got=", ".join(other[:3]) or "none",
         )
-    load_into(encoder, features, where=path, what=f"the encoder of {arch}")
+    load_into(encoder, found, where=path, what=f"the encoder of {arch}")
 
 
 def freeze(net: MultitaskNet, options: TrainOptions) -> None:
-    """Stop the encoder's first blocks, and its batch norms, from changing, as options say.
+    """Stop the encoder's first stages, and its batch norms, from changing, as options say.
 
     Raises
     ------
     ConfigError
-        When more blocks are to be frozen than there are.
+        When more stages are to be frozen than there are.
     """
-    blocks = list(net.encoder.features.children())
-    if options.freeze_encoder_blocks > len(blocks):
+    stages = net.encoder.stages
+    if options.freeze_encoder_blocks > len(stages):
         raise ConfigError(
             "freeze_encoder_blocks is too large",
-            expected=f"at most {len(blocks)} for {net.config.arch}",
+            expected=f"at most {len(stages)} for {net.config.arch}",
             got=options.freeze_encoder_blocks,
         )
-    for block in blocks[: options.freeze_encoder_blocks]:
-        block.requires_grad_(False)
-        block.eval()
+    frozen = {name for stage in stages[: options.freeze_encoder_blocks] for name in stage}
+    for name, parameter in net.encoder.named_parameters():
+        if any(f"{name}.".startswith(f"{first}.") for first in frozen):
+            parameter.requires_grad_(False)
+    for name, module in net.encoder.named_modules():
+        if name in frozen:
+            module.eval()
     if options.freeze_batchnorm:
         for module in net.encoder.modules():
             if isinstance(module, nn.BatchNorm2d):
