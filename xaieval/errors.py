@@ -55,6 +55,10 @@ class MethodError(XaievalError):
     """An attribution method cannot run as asked."""
 
 
+class NotDefinedError(MethodError):
+    """A method is not defined for a network; scores of it are NaN, "not-defined-for-model"."""
+
+
 class MetricError(XaievalError):
     """A score cannot be computed as asked."""
 

@@ -123,13 +123,14 @@ def test_equal_paths_are_run_once() -> None:
         ]
     )
     found = plan(calls)
-    assert found.rows == 1 + 5 + 25
-    assert [len(path.alphas) for path in found.paths] == [5, 25]
+    size = (64, 64)
+    assert found.gradient_rows(size) == 1 + 5 + 25
+    assert sorted(stream.per_image(size) for stream in found.streams) == [5, 25]
     assert [call.id for call in found.free] == ["random"]
 
 
 def test_a_spec_says_what_it_needs() -> None:
-    with pytest.raises(MethodError, match="go together"):
+    with pytest.raises(ConfigError, match="path_grad"):
         MethodSpec(
             id="x",
             label="x",

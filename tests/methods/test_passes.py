@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from xaieval.errors import Cancelled, MethodError
 from xaieval.methods import Explainer, resolve_methods
-from xaieval.methods.passes import Engine, Rows, fill, rows_for
+from xaieval.methods.engine import Engine, Rows, fill, rows_for
 from xaieval.methods.steady import steady, whole_size
 from xaieval.models import Classifier
 
@@ -184,7 +184,7 @@ def test_out_of_memory_halves_and_is_remembered(
     explainer._rows[64, 64] = Rows(8)
     logits, sizes = explainer.prepared.logits, []
 
-    def small_machine(rows: Tensor) -> Tensor:
+    def small_machine(rows: Tensor, extra: object = None) -> Tensor:
         sizes.append(len(rows))
         if len(rows) > 4:
             raise torch.OutOfMemoryError("out of memory")
@@ -203,7 +203,7 @@ def test_out_of_memory_halves_and_is_remembered(
 def test_memory_that_never_suffices_is_an_error(
     explainer: Explainer, make_noise: MakeNoise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(rows: Tensor) -> Tensor:
+    def full(rows: Tensor, extra: object = None) -> Tensor:
         raise torch.OutOfMemoryError("out of memory")
 
     monkeypatch.setattr(explainer.prepared, "logits", full)
@@ -215,7 +215,7 @@ def test_memory_that_never_suffices_is_an_error(
 def test_other_errors_pass_through(
     explainer: Explainer, make_noise: MakeNoise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(rows: Tensor) -> Tensor:
+    def broken(rows: Tensor, extra: object = None) -> Tensor:
         raise RuntimeError("shape mismatch")
 
     monkeypatch.setattr(explainer.prepared, "logits", broken)

@@ -4,10 +4,12 @@ from xaieval.methods.api import explain
 from xaieval.methods.calls import MethodCall, MethodLike, parse_method, resolve_methods
 from xaieval.methods.cam import UPSAMPLINGS
 from xaieval.methods.explainer import Explainer, Explanation
+from xaieval.methods.passes import Passes
 from xaieval.methods.planner import Plan, plan
 from xaieval.methods.pooling import POOLINGS, pool
 from xaieval.methods.registry import METHODS
-from xaieval.methods.spec import MethodSpec, Option, Passes, Path
+from xaieval.methods.spec import MethodSpec, Option
+from xaieval.methods.streams import Stream, StreamSpec
 
 __all__ = [
     "METHODS",
@@ -20,8 +22,9 @@ __all__ = [
     "MethodSpec",
     "Option",
     "Passes",
-    "Path",
     "Plan",
+    "Stream",
+    "StreamSpec",
     "explain",
     "parse_method",
     "plan",

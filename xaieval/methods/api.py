@@ -14,6 +14,7 @@ from xaieval.errors import MethodError, ModelError
 from xaieval.methods.calls import MethodLike, resolve_methods
 from xaieval.methods.explainer import Explainer
 from xaieval.models import Classifier, Preprocessing
+from xaieval.models.extra import Extra, as_extra
 
 Images = npt.NDArray[Any] | Tensor
 Targets = int | Sequence[int] | npt.NDArray[Any] | Tensor | None
@@ -32,7 +33,7 @@ def explain(
     pooled: bool = ...,
     upsampling: str = ...,
     options: Mapping[str, Mapping[str, Any]] | None = ...,
-    extra: object = ...,
+    extra: Extra | None = ...,
     exact: bool = ...,
 ) -> dict[str, npt.NDArray[np.float32]]: ...
 @overload
@@ -47,7 +48,7 @@ def explain(
     pooled: bool = ...,
     upsampling: str = ...,
     options: Mapping[str, Mapping[str, Any]] | None = ...,
-    extra: object = ...,
+    extra: Extra | None = ...,
     exact: bool = ...,
 ) -> dict[str, Tensor]: ...
 def explain(
@@ -61,7 +62,7 @@ def explain(
     pooled: bool = True,
     upsampling: str = "paper",
     options: Mapping[str, Mapping[str, Any]] | None = None,
-    extra: object = None,
+    extra: Extra | None = None,
     exact: bool = False,
 ) -> dict[str, npt.NDArray[np.float32]] | dict[str, Tensor]:
     """Explain a classifier's logits with heatmaps; methods share their passes.
@@ -85,8 +86,8 @@ def explain(
     upsampling : "paper"
         Bilinear, pixel centres.
     options : mapping of method id -> options, optional
-    extra : None
-        A second input; no classifier here takes one.
+    extra : tensor (B, ...) or tuple of tensors, optional
+        The second input of a network that has one, such as a question.
     exact : bool
         No folding, no channels_last; float64 where the input is.
 
@@ -117,15 +118,16 @@ def explain(
     >>> maps["saliency"].tolist(), maps["gradient_x_input"].tolist()
     ([[[3.0, 3.0], [3.0, 3.0]]], [[[4.5, 4.5], [4.5, 4.5]]])
     """
-    if extra is not None:
-        raise MethodError("this classifier takes no second input", where="extra", expected="None")
     calls = resolve_methods(methods, options)
     known = model.preprocessing if isinstance(model, Classifier) else None
     x = _model_input(images, known if preprocess == "auto" else preprocess)
     if isinstance(model, Classifier):
         classifier = model
     elif isinstance(model, nn.Module):
-        classifier = Classifier(model, example=x[:2])
+        more = as_extra(extra)
+        classifier = Classifier(
+            model, example=x[:2], example_extra=tuple(t[:2] for t in more) or None
+        )
     else:
         raise ModelError("not a model", expected="a Classifier or torch.nn.Module", got=type(model))
     weight = next(classifier.module.parameters(), None)
@@ -136,7 +138,9 @@ def explain(
         upsampling=upsampling,
         target_layer=target_layer,
     )
-    explanation = explainer.run(x, methods=calls, targets=_classes(targets, len(x)), pooled=pooled)
+    explanation = explainer.run(
+        x, methods=calls, targets=_classes(targets, len(x)), extra=extra, pooled=pooled
+    )
     if isinstance(images, Tensor):
         return {k: torch.from_numpy(m).to(images.device) for k, m in explanation.maps.items()}
     return explanation.maps

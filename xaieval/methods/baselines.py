@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from xaieval.digest import rng
-from xaieval.methods.spec import MethodSpec, Option, Options, Passes
+from xaieval.methods.passes import Passes
+from xaieval.methods.spec import MethodSpec, Option, Options
 
 # Luma weights of ITU-R BT.601-7, section 2.5.1: what "grey" means in JPEG and Pillow.
 _LUMA = (0.299, 0.587, 0.114)

@@ -16,8 +16,9 @@ from torch import Tensor
 from xaieval.digest import digest
 from xaieval.errors import ConfigError, MethodError
 from xaieval.methods.captum_adapter import captum_spec, is_captum
+from xaieval.methods.passes import Passes
 from xaieval.methods.registry import METHODS
-from xaieval.methods.spec import MethodSpec, Options, Passes
+from xaieval.methods.spec import MethodSpec, Options
 
 CustomMethod = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
 """``f(forward, x, targets)`` -> attribution (b, C, H, W) or (b, H, W); ``forward(x)`` -> logits."""

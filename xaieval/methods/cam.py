@@ -7,8 +7,9 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from xaieval.errors import MethodError, unknown
-from xaieval.methods.spec import MethodSpec, Options, Passes
+from xaieval.errors import NotDefinedError, unknown
+from xaieval.methods.passes import Passes
+from xaieval.methods.spec import MethodSpec, Options
 
 
 def _paper(maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -46,7 +47,7 @@ def gradcam(passes: Passes, options: Options) -> Tensor:
     """
     activation, gradient = passes["layer_act"], passes["layer_grad"]
     if activation.ndim != 4:
-        raise MethodError(
+        raise NotDefinedError(
             "Grad-CAM is not defined for the target layer",
             where=passes.target_layer,
             expected="activations (B, channels, height, width)",

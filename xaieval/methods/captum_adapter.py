@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from xaieval.digest import digest
 from xaieval.errors import Cancelled, MethodError, XaievalError
 from xaieval.methods.cam import upsample
-from xaieval.methods.spec import MethodSpec, Option, Options, Passes
+from xaieval.methods.passes import Passes
+from xaieval.methods.spec import MethodSpec, Option, Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

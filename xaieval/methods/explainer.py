@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -14,11 +15,17 @@ from torch import Tensor
 from xaieval.errors import MethodError
 from xaieval.methods.calls import MethodCall
 from xaieval.methods.cam import check_upsampling
-from xaieval.methods.inputs import checked_input
-from xaieval.methods.passes import Rows, rows_for
-from xaieval.methods.run import Floats, OnMethod, Run
+from xaieval.methods.engine import Engine, Extra, Rows, rows_for
+from xaieval.methods.inputs import checked_ids, checked_input, checked_targets
+from xaieval.methods.run import Bench, Floats, OnMethod, Run
 from xaieval.methods.steady import steady
-from xaieval.models import Classifier
+from xaieval.methods.streams import Joined, Stream
+from xaieval.models import Classifier, PreparedModel
+from xaieval.models.attention import capture_attention
+from xaieval.models.extra import as_extra, fitting_extra
+
+# Pictures whose sums and maps a run holds at a time.
+_IMAGES = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +37,14 @@ class Explanation:
     logits : float32 (B, C)
     targets : int64 (B,)
     maps : dict of method key -> float32 (B, H, W), or (B, C, H, W) when not pooled
+    undefined : dict of method key -> str
+        Methods that are not defined for the network, and why.
     """
 
     logits: Floats
     targets: npt.NDArray[np.int64]
     maps: dict[str, Floats]
+    undefined: dict[str, str] = field(default_factory=dict)
 
 
 class Explainer:
@@ -87,6 +97,8 @@ class Explainer:
                 fix="pass model.float()",
             )
         self._rows: dict[tuple[int, int], Rows] = {}
+        self._for_rules: dict[bool, PreparedModel] = {}
+        self._attends: bool | None = None
 
     def run(
         self,
@@ -94,9 +106,11 @@ class Explainer:
         *,
         methods: Sequence[MethodCall],
         targets: Literal["predicted"] | Tensor = "predicted",
+        extra: Tensor | tuple[Tensor, ...] | None = None,
         sample_ids: Sequence[str] | None = None,
         seed: int = 0,
         pooled: bool = True,
+        skip_undefined: bool = False,
         on_method: OnMethod | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Explanation:
@@ -108,12 +122,17 @@ class Explainer:
         methods : sequence of MethodCall
         targets : "predicted" or int (B,)
             The class whose logit is explained, per image.
+        extra : tensor (B, ...) or tuple of them, optional
+            The second input of a network that has one.
         sample_ids : sequence of str, optional
             Seed stochastic methods; without them the pixels do.
         seed : int
             Study seed of stochastic methods.
         pooled : bool
             False keeps the channels: (B, C, H, W), signed where the method is.
+        skip_undefined : bool
+            Leave out methods that are not defined for the network (``Explanation.undefined``)
+            instead of raising.
         on_method : callable, optional
             Called as methods finish, those of one pass before those of many.
         cancelled : callable, optional
@@ -123,32 +142,130 @@ class Explainer:
         ------
         Cancelled
             When ``cancelled()`` says so; nothing is kept.
+        NotDefinedError
+            For a method that is not defined for the network, unless ``skip_undefined``.
         MethodError
             For input of another form, targets out of range, or values that are not finite (the
             method is named).
         """
         x = self._brought(checked_input(x))
-        run = Run(
-            x,
+        more = self._second(extra, x)
+        chosen = checked_targets(targets, len(x), x.device) if not isinstance(targets, str) else ""
+        ids = checked_ids(sample_ids, x)
+        whole = len(x) <= _IMAGES
+        logits, found_targets, undefined = [], [], {}
+        maps: dict[str, Floats] = {}
+        for start in range(0, len(x), _IMAGES):
+            place = slice(start, min(len(x), start + _IMAGES))
+            run = Run(
+                x[place],
+                bench=self._bench,
+                methods=methods,
+                targets=chosen[place] if isinstance(chosen, Tensor) else targets,
+                extra=tuple(t[place] for t in more),
+                sample_ids=ids[place],
+                seed=seed,
+                pooled=pooled,
+                skip_undefined=skip_undefined,
+                on_method=on_method if whole else None,
+                cancelled=cancelled,
+            )
+            part = run.run()
+            logits.append(part[0])
+            found_targets.append(part[1])
+            undefined.update(run.undefined)
+            for key, values in part[2].items():
+                if key not in maps:
+                    maps[key] = np.empty((len(x), *values.shape[1:]), np.float32)
+                maps[key][place] = values
+        answer = Explanation(np.concatenate(logits), np.concatenate(found_targets), maps, undefined)
+        if on_method is not None and not whole:
+            for key, values in maps.items():
+                on_method(key, values, answer.targets)
+        return answer
+
+    def feed(
+        self,
+        streams: Sequence[Stream],
+        *,
+        extra: Tensor | tuple[Tensor, ...] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> None:
+        """Run the rows of streams of logits, packed into full passes; they keep the answers.
+
+        The one queue of changed pictures: perturbation methods and scores that need the model use
+        it alike. ``extra`` holds the second input by the images that the streams name.
+
+        Raises
+        ------
+        Cancelled
+            When ``cancelled()`` says so.
+        """
+        joined = Joined(streams)
+        if not joined.rows:
+            return
+        points, _ = joined.points(0, 1)
+        rows = self.rows((points.shape[2], points.shape[3]))
+        engine = Engine(self.prepared, rows, cancelled)
+        more = as_extra(extra)
+
+        def work(start: int, stop: int) -> None:
+            x, image = joined.points(start, stop)
+            found = engine.logits(self._brought(x), tuple(t[image.to(t.device)] for t in more))
+            joined.add(start, found, image)
+
+        with torch.no_grad():
+            engine.each_pass(joined.rows, work)
+
+    def _second(self, extra: Tensor | tuple[Tensor, ...] | None, x: Tensor) -> Extra:
+        """Return the second input on the device; the network says whether it wants one."""
+        example = self.prepared.example_extra
+        return fitting_extra(extra, example=example, x=x, name=self.classifier.name)
+
+    @cached_property
+    def _bench(self) -> Bench:
+        return Bench(
             classifier=self.classifier,
             prepared=self.prepared,
-            rows=self.rows((x.shape[2], x.shape[3])),
+            for_rules=self._prepared_for_rules,
+            rows=self.rows,
             upsampling=self.upsampling,
-            methods=methods,
-            targets=targets,
-            sample_ids=sample_ids,
-            seed=seed,
-            pooled=pooled,
-            on_method=on_method,
-            cancelled=cancelled,
+            attends=self._has_attention,
         )
-        return Explanation(*run.run())
+
+    def _prepared_for_rules(self, folded: bool) -> PreparedModel:
+        """Return the copy for modified backwards, made when first needed.
+
+        Published figures of guided backprop and its kin stem from unfolded networks; the rules of
+        LRP are defined for networks without batch norms.
+        """
+        if folded != self.exact:
+            return self.prepared
+        if folded not in self._for_rules:
+            twin = self.classifier.prepared(
+                self.device,
+                exact=True,
+                folded=folded,
+                target_layer=self.prepared.target_layer or None,
+            )
+            steady(twin.module)
+            twin.module.to(self.dtype)
+            self._for_rules[folded] = twin
+        return self._for_rules[folded]
+
+    def _has_attention(self, x: Tensor, extra: Extra) -> bool:
+        if self._attends is None:
+            with torch.no_grad(), capture_attention() as blocks:
+                self.prepared.logits(x, extra or None)
+            self._attends = bool(blocks)
+        return self._attends
 
     def _brought(self, x: Tensor) -> Tensor:
         """Return input on the device in the network's type; exact work in float64 widens both."""
         if self.exact and x.dtype == torch.float64 and self.dtype == torch.float32:
             self.prepared.module.double()
             self.dtype = torch.float64
+            self._for_rules.clear()
         layout = torch.contiguous_format if self.exact else torch.channels_last
         return x.to(self.device, self.dtype).contiguous(memory_format=layout)
 

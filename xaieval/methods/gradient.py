@@ -2,29 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from xaieval.methods.spec import MethodSpec, Option, Options, Passes, Path
-
-# Zero in model-input space: for normalised input the dataset's mean colour, not black. So do
-# captum and project_iml.
-BASELINES: dict[str, Callable[[Tensor], Tensor]] = {"zero": torch.zeros_like}
-"""Name -> the point that stands for "nothing here", (b, C, H, W) of model input (b, C, H, W)."""
+from xaieval.methods.baseline_inputs import baseline_input, baseline_option
+from xaieval.methods.passes import Passes
+from xaieval.methods.spec import MethodSpec, Option, Options
+from xaieval.methods.streams import Reads, Stream
 
 
-def baseline_option() -> Option:
-    """Return the option that names a baseline."""
-    return Option(
-        default="zero",
-        help="what stands for 'nothing here', in model-input space",
-        kind="choice",
-        choices=tuple(BASELINES),
-    )
+@dataclass(frozen=True)
+class PathPoints:
+    """Points between a baseline b and the picture x, and the weighted sum of gradients there.
+
+    ``Σ_s weights[s] · ∇f_t(b + alphas[s] · (x − b))``.
+    """
+
+    baseline: str
+    alphas: tuple[float, ...]
+    weights: tuple[float, ...]
+    reads: Reads = "gradients"
+
+    def per_image(self, size: tuple[int, int]) -> int:
+        return len(self.alphas)
+
+    def open(self, passes: Passes) -> PathSum:
+        return PathSum(self, passes)
+
+
+class PathSum(Stream):
+    """A path through every picture and the running sum of its gradients.
+
+    Memory does not depend on the number of steps: only the sum is kept.
+    """
+
+    def __init__(self, path: PathPoints, passes: Passes) -> None:
+        self.path, self.x, self.steps = path, passes.x, len(path.alphas)
+        self.rows = len(self.x) * self.steps
+        self.alphas = torch.tensor(path.alphas, dtype=self.x.dtype, device=self.x.device)
+        # From zero the points are α·x: the same number without three more passes over memory.
+        zero = path.baseline == "zero"
+        self.start = None if zero else baseline_input(path.baseline, passes)
+        self.total = torch.zeros_like(self.x)
+
+    def points(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        index = torch.arange(start, stop, device=self.x.device)
+        image = index // self.steps
+        share = self.alphas[index % self.steps][:, None, None, None]
+        x = self.x[image]
+        if self.start is None:
+            return share * x, image
+        begin = self.start[image]
+        return begin + share * (x - begin), image
+
+    def add(self, start: int, found: Tensor, image: Tensor) -> None:
+        # One by one and in order, so that how rows were packed changes nothing.
+        for number, gradient in enumerate(found, start):
+            weight = self.path.weights[number % self.steps]
+            self.total[number // self.steps].add_(gradient, alpha=weight)
+
+    def result(self) -> Tensor:
+        """Return (x − b) · Σ, float (b, C, H, W)."""
+        way = self.x if self.start is None else self.x - self.start
+        return way * self.total
 
 
 def saliency(passes: Passes, options: Options) -> Tensor:
@@ -42,16 +86,8 @@ def integrated_gradients(passes: Passes, options: Options) -> Tensor:
 
     Sundararajan, Taly, Yan 2017, section 3. The sum over all inputs approaches f_t(x) − f_t(b).
     """
-    return (passes.x - BASELINES[options["baseline"]](passes.x)) * passes["path_grad"]
-
-
-def between(baseline: str, x: Tensor, alphas: Tensor) -> Tensor:
-    """Return b + α(x − b) for each row of x (b, C, H, W) with its own α (b,)."""
-    share = alphas[:, None, None, None]
-    if baseline == "zero":
-        return share * x  # the same number without three more passes over memory
-    start = BASELINES[baseline](x)
-    return start + share * (x - start)
+    found: Tensor = passes.found
+    return found
 
 
 @cache
@@ -65,9 +101,9 @@ def gauss_legendre(n_steps: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple((0.5 * (1 + points)).tolist()), tuple((0.5 * weights).tolist())
 
 
-def straight_path(options: Options) -> Path:
+def straight_path(options: Options) -> PathPoints:
     """Return the straight line of integrated gradients."""
-    return Path(options["baseline"], *gauss_legendre(options["n_steps"]))
+    return PathPoints(options["baseline"], *gauss_legendre(options["n_steps"]))
 
 
 def _one(options: Options) -> int:
@@ -111,8 +147,7 @@ SPECS = (
         fn=integrated_gradients,
         cost=_steps,
         paper="Sundararajan, Taly, Yan 2017, arXiv:1703.01365, section 3",
-        needs=frozenset({"path_grad"}),
-        path=straight_path,
+        stream=straight_path,
         options={
             "n_steps": Option(
                 default=25, help="points of the Gauss-Legendre rule", kind="int", low=1

@@ -1,182 +1,153 @@
-"""Passes through the network: rows of all images and points, packed, each pass equally full.
-
-Every pass holds the same number of rows, filled up by repeating the last one: then a row's numbers
-depend neither on how many images were asked for nor on which (``steady.py`` has the other half of
-the reason). Only when memory runs out is the number halved, and that is remembered.
-"""
+"""What a method may read when it runs: the picture, and what the shared passes found."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import torch
 from torch import Tensor
 
-from xaieval.errors import Cancelled, MethodError
-from xaieval.models import PreparedModel
+from xaieval.errors import MethodError
 
-_REFERENCE_PX = 224 * 224
+if TYPE_CHECKING:
+    from xaieval.models import Classifier, PreparedModel
 
+Need = Literal[
+    "input_grad", "layer_act", "layer_grad", "attention", "forward", "explain", "continuation"
+]
+"""What a method asks of the network.
 
-@dataclass
-class Rows:
-    """How many rows each pass holds."""
-
-    count: int
-
-    def halve(self) -> bool:
-        """Halve, never below two; say whether that changed anything."""
-        before, self.count = self.count, max(2, self.count // 2)
-        return self.count != before
-
-
-def rows_for(device: torch.device, size: tuple[int, int], threads: int) -> Rows:
-    """Return the number of rows per pass for pictures of ``size`` (height, width).
-
-    On a CPU a multiple of the number of threads. Measured on EfficientNet-B0 at 224²: with one
-    thread 4 rows are cheapest (51 ms per row; 61 at 8), with two threads 6 to 8 (20 ms; 24 at 4),
-    and with fewer rows a single picture is answered sooner.
-
-    >>> rows_for(torch.device("cpu"), (224, 224), 2)
-    Rows(count=6)
-    """
-    share = _REFERENCE_PX / (size[0] * size[1])
-    if device.type == "cpu":
-        best = {1: 4, 2: 6}.get(threads, 8)
-        fitting = 2 * best if share >= 4 else best if share >= 0.6 else best // 2
-        return Rows(max(2, -(-fitting // threads) * threads))
-    return Rows(2 ** max(1, min(7, round(5 + math.log2(share)))))
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Say whether an error is a device's or the computer's memory running out."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError)
-        and ("can't allocate memory" in str(error) or "not enough memory" in str(error))
-    )
+``input_grad``, ``layer_act``, ``layer_grad``, ``attention``: at the picture itself, from one
+forward and one backward of the target logit that all methods share (a layer of tokens as the map
+that they form, ``attention`` as weights and gradients of each block); ``forward``: logits of
+pictures of its own making; ``explain``: maps of such pictures by another method;
+``continuation``: the layers after the target layer.
+"""
+POINT_NEEDS: frozenset[Need] = frozenset({"input_grad", "layer_act", "layer_grad", "attention"})
 
 
 @dataclass(frozen=True, eq=False)
-class PassResult:
-    """What one pass found, without the rows that only filled it up."""
+class Attention:
+    """Attention of every block, first to last: weights and the target logit's gradients by them.
 
-    logits: Tensor
-    input_grad: Tensor | None
-    layer_act: Tensor | None
-    layer_grad: Tensor | None
-
-
-class Engine:
-    """Runs passes of one prepared model; one at a time.
-
-    Parameters
-    ----------
-    prepared : PreparedModel
-    rows : Rows
-        Shared with whoever keeps the model: halving is remembered there.
-    cancelled : callable
-        Asked before each pass.
+    Each is float (b, heads, tokens, tokens), rows (queries) summing to 1 in ``weights``.
     """
 
-    def __init__(
-        self, prepared: PreparedModel, rows: Rows, cancelled: Callable[[], bool] | None
-    ) -> None:
-        self.prepared, self.rows, self._cancelled = prepared, rows, cancelled
+    weights: tuple[Tensor, ...]
+    gradients: tuple[Tensor, ...]
 
-    def check(self) -> None:
-        """Raise ``Cancelled`` when nobody wants the work any more."""
-        if self._cancelled is not None and self._cancelled():
-            raise Cancelled
-
-    def each_pass(self, total: int, work: Callable[[int, int], None], *, start: int = 0) -> None:
-        """Call ``work(start, stop)`` for runs of rows, a pass each, with fewer when memory ends.
-
-        ``work`` must leave nothing half done when it raises.
-        """
-        while start < total:
-            self.check()
-            stop = min(total, start + self.rows.count)
-            try:
-                work(start, stop)
-            except Exception as error:
-                if not out_of_memory(error) or not self.rows.halve():
-                    raise
-                continue
-            start = stop
-
-    def logits(self, x: Tensor) -> Tensor:
-        """Return the logits of any number of rows, in the graph of ``x``."""
-        parts: list[Tensor] = []
-
-        def work(start: int, stop: int) -> None:
-            full = fill(x[start:stop], self.rows.count)
-            parts.append(self.prepared.logits(full)[: stop - start])
-
-        self.each_pass(len(x), work)
-        return torch.cat(parts)
-
-    def gradients(
-        self,
-        x: Tensor,
-        targets: Callable[[Tensor], Tensor],
-        *,
-        input_grad: bool,
-        layer: bool,
-    ) -> PassResult:
-        """Run one forward, ask for targets given the logits, and run one backward of their sum.
-
-        Parameters
-        ----------
-        x : float (n, C, H, W)
-            At most one pass's rows.
-        targets : callable
-            ``targets(logits (n, classes))`` -> int64 (n,).
-        """
-        count, size = len(x), self.rows.count
-        full = fill(x.detach(), size)
-        if not (input_grad or layer):
-            with torch.no_grad():
-                logits = self.prepared.logits(full)[:count]
-            targets(logits)
-            return PassResult(logits, None, None, None)
-        with torch.enable_grad():
-            full.requires_grad_(input_grad)
-            act = None
-            if layer:
-                logits, act = self.prepared.logits_and_layer(full)
-            else:
-                logits = self.prepared.logits(full)
-            chosen = fill(targets(logits[:count].detach()), size)
-            score = logits.gather(1, chosen[:, None]).sum()
-            wanted = [t for t in (full if input_grad else None, act) if t is not None]
-            found = iter(self._backward(score, wanted))
-        return PassResult(
-            logits[:count].detach(),
-            next(found)[:count] if input_grad else None,
-            act[:count].detach() if act is not None else None,
-            next(found)[:count] if act is not None else None,
+    def __getitem__(self, rows: slice) -> Attention:
+        return Attention(
+            tuple(w[rows] for w in self.weights), tuple(g[rows] for g in self.gradients)
         )
 
-    def _backward(self, score: Tensor, wanted: list[Tensor]) -> Iterator[Tensor]:
-        if not score.requires_grad:
+
+Found = Tensor | Attention
+
+
+class Forward(Protocol):
+    """Logits of any rows; see ``Passes.forward``."""
+
+    def __call__(self, rows: Tensor, image: Tensor | None = None) -> Tensor: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Passes:
+    """What a method reads for some images: the picture and what the shared passes found.
+
+    Attributes
+    ----------
+    x : float (b, C, H, W), model input
+    targets : int64 (b,)
+    forward : callable
+        ``forward(rows (n, C, H, W), image=None)`` -> logits (n, classes) of any n rows, in the
+        graph; stops between passes when cancelled. ``image`` (int64 (n,)) says whose second input
+        each row takes; without it row i is of image i, or all are of the only one.
+    explain : callable
+        ``explain(method, rows (n, C, h, w), image (n,))`` -> pooled maps (n, h, w) of other
+        pictures for the same targets, by the method of that key.
+    check : callable
+        Raises ``Cancelled`` once nobody wants the maps; call it between long steps.
+    classifier : Classifier
+    prepared : PreparedModel
+    sample_ids : tuple of str
+    seed : int
+        Study seed of stochastic methods.
+    upsampling : str
+        How maps of a layer's size are brought to the input's.
+    rows : int
+        How many rows one pass should hold.
+    values : mapping of Need -> Tensor or Attention
+        Only what the method's spec declares.
+    found : object
+        What the method's stream or backward found.
+    extra : tuple of Tensor (b, ...)
+        The second input, if the network takes one.
+    """
+
+    x: Tensor
+    targets: Tensor
+    forward: Forward
+    explain: Callable[[str, Tensor, Tensor], Tensor]
+    check: Callable[[], None]
+    classifier: Classifier
+    prepared: PreparedModel
+    sample_ids: tuple[str, ...]
+    seed: int = 0
+    upsampling: str = "paper"
+    rows: int = 8
+    values: Mapping[Need, Found] = field(default_factory=dict)
+    found: Any = None
+    extra: tuple[Tensor, ...] = ()
+
+    def _value(self, need: Need) -> Found:
+        if need not in self.values:
             raise MethodError(
-                "the logits have no gradient",
-                where=self.prepared.name,
-                expected="a network that is differentiable throughout",
-                fix="remove detach() and no_grad() from its forward",
+                f"a method reads {need!r} without declaring it",
+                fix="name it in the needs of its MethodSpec",
             )
-        for tensor, gradient in zip(
-            wanted, torch.autograd.grad(score, wanted, allow_unused=True), strict=True
-        ):
-            # What the logits do not depend on has gradient zero.
-            yield torch.zeros_like(tensor) if gradient is None else gradient
+        return self.values[need]
 
+    def __getitem__(self, need: Need) -> Tensor:
+        value = self._value(need)
+        assert isinstance(value, Tensor)
+        return value
 
-def fill(x: Tensor, size: int) -> Tensor:
-    """Return ``size`` rows: those of ``x``, the last one repeated; ``x`` itself when it is full."""
-    missing = size - len(x)
-    if missing <= 0:
-        return x
-    return torch.cat([x, x[-1:].expand(missing, *x.shape[1:])])
+    @property
+    def attention(self) -> Attention:
+        """Attention of every block; for methods that need ``attention``."""
+        value = self._value("attention")
+        assert isinstance(value, Attention)
+        return value
+
+    @property
+    def target_layer(self) -> str:
+        """Dotted name of the layer that layer methods read; empty when there is none."""
+        return self.prepared.target_layer
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the input."""
+        return self.x.shape[2], self.x.shape[3]
+
+    def bounds(self) -> tuple[Tensor, Tensor]:
+        """Return the least and largest value that model input takes, each (b, C or 1, 1, 1).
+
+        What preprocessing can give; without one, each picture's own least and largest value.
+        """
+        preprocessing = self.classifier.preprocessing
+        if preprocessing is None or self.x.shape[1] != 3:
+            return self.x.amin((1, 2, 3), keepdim=True), self.x.amax((1, 2, 3), keepdim=True)
+        mean, std = (self.x.new_tensor(v) for v in (preprocessing.mean, preprocessing.std))
+        shape = (len(self.x), 3, 1, 1)
+        low, high = -mean / std, (1 - mean) / std
+        return low[:, None, None].expand(shape), high[:, None, None].expand(shape)
+
+    def pictures(self) -> Tensor:
+        """Return the pictures behind ``x``, float (b, C, H, W), 0..1 where the scale is known."""
+        preprocessing = self.classifier.preprocessing
+        if preprocessing is None or self.x.shape[1] != 3:
+            return self.x
+        mean, std = (self.x.new_tensor(v) for v in (preprocessing.mean, preprocessing.std))
+        return self.x * std[:, None, None] + mean[:, None, None]

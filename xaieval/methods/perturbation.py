@@ -7,8 +7,9 @@ from captum.attr import Occlusion
 from torch import Tensor
 
 from xaieval.errors import MethodError
-from xaieval.methods.gradient import BASELINES, baseline_option
-from xaieval.methods.spec import MethodSpec, Option, Options, Passes
+from xaieval.methods.baseline_inputs import baseline_input, baseline_option
+from xaieval.methods.passes import Passes
+from xaieval.methods.spec import MethodSpec, Option, Options
 
 
 def window_and_stride(options: Options, size: tuple[int, int]) -> tuple[int, int]:
@@ -46,7 +47,7 @@ def occlusion(passes: Passes, options: Options) -> Tensor:
                 row,
                 sliding_window_shapes=(x.shape[1], window, window),
                 strides=(x.shape[1], stride, stride),
-                baselines=BASELINES[options["baseline"]](row),
+                baselines=baseline_input(options["baseline"], passes)[index : index + 1],
                 target=target,
                 perturbations_per_eval=passes.rows,
             )

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from xaieval.errors import MethodError
-from xaieval.methods.calls import MethodCall
-from xaieval.methods.gradient import between
+from xaieval.errors import MethodError, NotDefinedError
+from xaieval.methods.calls import MethodCall, parse_method
+from xaieval.methods.engine import Engine, Extra, Rows, fill
 from xaieval.methods.inputs import check_range, checked_ids, checked_targets
-from xaieval.methods.passes import Engine, Rows
+from xaieval.methods.passes import Found, Need, Passes
 from xaieval.methods.planner import Plan, plan
 from xaieval.methods.pooling import pool
-from xaieval.methods.spec import Need, Passes, Path
+from xaieval.methods.spec import BackwardRule
+from xaieval.methods.streams import Joined, Reads, Stream
 from xaieval.models import Classifier, PreparedModel
 
 Floats = npt.NDArray[np.float32]
@@ -27,42 +29,46 @@ OnMethod = Callable[[str, Floats, npt.NDArray[np.int64]], None]
 
 # Images whose maps a method that asks for logits of its own holds at a time.
 _SLICE = 8
+# The layers after the target layer are small: passes of so many times the usual rows.
+_WIDER = 16
 
 
-class PathSum:
-    """A path through every picture, image after image, and the running sum of its gradients.
-
-    Memory does not depend on the number of steps: only the sum is kept.
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What a run works with: one classifier, made ready in the forms that methods need.
 
     Attributes
     ----------
-    rows : int
-        Points of all pictures.
-    done : int
-        How many are in the sum.
-    total : float (B, C, H, W)
+    classifier : Classifier
+    prepared : PreparedModel
+    for_rules : callable
+        ``for_rules(folded)``: the copy on which modified backwards run.
+    rows : callable
+        ``rows((height, width))``: how many rows a pass holds.
+    upsampling : str
+    attends : callable
+        Whether the network has attention, found by running some input.
     """
 
-    def __init__(self, path: Path, x: Tensor) -> None:
-        self.path, self.x = path, x
-        self.steps = len(path.alphas)
-        self.rows, self.done = len(x) * self.steps, 0
-        self.alphas = torch.tensor(path.alphas, dtype=x.dtype, device=x.device)
-        self.total = torch.zeros_like(x)
+    classifier: Classifier
+    prepared: PreparedModel
+    for_rules: Callable[[bool], PreparedModel]
+    rows: Callable[[tuple[int, int]], Rows]
+    upsampling: str
+    attends: Callable[[Tensor, Extra], bool]
 
-    def points(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Return points (n, C, H, W) and the index (n,) of the picture that each belongs to."""
-        index = torch.arange(start, stop, device=self.x.device)
-        image = index // self.steps
-        alphas = self.alphas[index % self.steps]
-        return between(self.path.baseline, self.x[image], alphas), image
 
-    def add(self, start: int, gradient: Tensor) -> None:
-        """Add the gradients of consecutive points, in order, so that packing changes nothing."""
-        for number, row in enumerate(gradient, start):
-            weight = self.path.weights[number % self.steps]
-            self.total[number // self.steps].add_(row, alpha=weight)
-        self.done = start + len(gradient)
+class Opened:
+    """Streams that run together, the methods that wait for each, and the streams just completed."""
+
+    def __init__(self, calls: Mapping[Stream, tuple[MethodCall, ...]]) -> None:
+        # The shortest first: its methods are answered sooner.
+        self.calls = dict(sorted(calls.items(), key=lambda item: item[0].rows))
+        self.joined = Joined(tuple(self.calls))
+        self.complete: list[Stream] = []
+
+    def add(self, start: int, found: Tensor, image: Tensor) -> None:
+        self.complete += self.joined.add(start, found, image)
 
 
 class Run:
@@ -72,86 +78,128 @@ class Run:
         self,
         x: Tensor,
         *,
-        classifier: Classifier,
-        prepared: PreparedModel,
-        rows: Rows,
-        upsampling: str,
+        bench: Bench,
         methods: Sequence[MethodCall],
         targets: Literal["predicted"] | Tensor,
-        sample_ids: Sequence[str] | None,
-        seed: int,
-        pooled: bool,
-        on_method: OnMethod | None,
-        cancelled: Callable[[], bool] | None,
+        extra: Extra = (),
+        sample_ids: Sequence[str] | None = None,
+        seed: int = 0,
+        pooled: bool = True,
+        skip_undefined: bool = False,
+        on_method: OnMethod | None = None,
+        cancelled: Callable[[], bool] | None = None,
     ) -> None:
-        self.x, self.classifier, self.prepared, self.rows = x, classifier, prepared, rows
-        self.upsampling = upsampling
-        self.plan: Plan = plan(methods)
-        self.order = [call.key for call in methods]
+        self.x, self.bench, self.extra = x, bench, extra
         self.seed, self.pooled, self.on_method = seed, pooled, on_method
-        self.engine = Engine(prepared, rows, cancelled)
+        self.skip_undefined, self.cancelled = skip_undefined, cancelled
+        self.rows = bench.rows((x.shape[2], x.shape[3]))
+        self.engine = Engine(bench.prepared, self.rows, cancelled)
         self.predict = isinstance(targets, str)
         self.targets = checked_targets(targets, len(x), x.device)
         self.ids = checked_ids(sample_ids, x)
+        self.undefined: dict[str, str] = {}
+        self.order = [call.key for call in methods]
+        self.plan: Plan = plan([call for call in methods if not self._lacks(call)])
         self.logits: Tensor | None = None
+        self.kept: dict[Need, dict[int, Tensor]] = {}
         self.maps: dict[str, Floats] = {}
+
+    # ---------------------------------------------------------------- what the network lacks
+
+    def _lacks(self, call: MethodCall) -> bool:
+        """Say, and note, whether the network has not what a method reads."""
+        needs = call.spec.needs
+        error = None
+        if (
+            needs & {"layer_act", "layer_grad", "continuation"}
+            and not self.engine.prepared.target_layer
+        ):
+            error = NotDefinedError(
+                "the network has no feature map that feeds the classifier",
+                where=f"{call.key} on {self.bench.classifier.name}",
+                fix="name a layer with target_layer=",
+            )
+        elif "attention" in needs and not self.bench.attends(self.x[:1], self._extra(slice(0, 1))):
+            error = NotDefinedError(
+                "the network has no attention",
+                where=f"{call.key} on {self.bench.classifier.name}",
+                expected="a transformer whose blocks call softmax over tokens",
+                fix="choose a method for convolutional networks",
+            )
+        if error is not None:
+            self._skip((call,), error)
+        return error is not None
+
+    def _skip(self, calls: Sequence[MethodCall], error: NotDefinedError) -> None:
+        """Note that methods are not defined for this network, or raise."""
+        if not self.skip_undefined:
+            raise error
+        self.undefined.update({call.key: str(error) for call in calls})
+
+    # ---------------------------------------------------------------- running
 
     def run(self) -> tuple[Floats, npt.NDArray[np.int64], dict[str, Floats]]:
         """Run the plan; return logits, targets and maps in the order of the calls."""
-        paths = [PathSum(path, self.x) for path in self.plan.paths]
-        self._points(paths[0] if paths else None)
+        # Streams of gradients that wait for nothing may fill the last pass of the pictures.
+        early = self._opened("gradients", now=True)
+        self._points(early)
         for call in self.plan.free:
-            self._apply(call, 0, len(self.x), {})
+            self._apply(call, self._whole)
             self._finish(call)
         for call in self.plan.point:
             self._finish(call)
-        for path in paths:
-            self.engine.each_pass(path.rows, partial(self._path_pass, path), start=path.done)
-            for call in self.plan.paths[path.path]:
-                self._apply(call, 0, len(self.x), {"path_grad": path.total})
-                self._finish(call)
-        for call in self.plan.forward:
+        for rules in self.plan.groups.values():
+            self._by_rules(rules)
+        self._feed(early, "gradients")
+        self._feed(self._opened("gradients", now=False), "gradients")
+        self._feed(self._opened("logits", now=False), "logits")
+        self._continue(self._opened("layer_logits", now=False))
+        for call in self.plan.own:
+            kept = self._kept()
             for start in range(0, len(self.x), _SLICE):
-                self._apply(call, start, min(len(self.x), start + _SLICE), {})
+                place = slice(start, min(len(self.x), start + _SLICE))
+                self._apply(call, place, {need: value[place] for need, value in kept.items()})
             self._finish(call)
         assert self.logits is not None
         return (
             self.logits.cpu().float().numpy(),
             self.targets.cpu().numpy(),
-            {key: self.maps[key] for key in self.order},
+            {key: self.maps[key] for key in self.order if key in self.maps},
         )
 
-    def _points(self, path: PathSum | None) -> None:
+    def _points(self, early: Opened) -> None:
         """Run every picture once: logits, targets, and the maps that need no more.
 
-        Rows that the last of these passes has to spare take the first points of a path.
+        Rows that the last of these passes has to spare take the first rows of streams.
         """
 
         def work(start: int, stop: int) -> None:
             count, spare = stop - start, self.rows.count - (stop - start)
             x, image = self.x[start:stop], torch.arange(start, stop, device=self.x.device)
-            early = 0 if path is None else min(spare, path.rows)
-            if path is not None and early:
-                points, origin = path.points(0, early)
+            extended = min(spare, early.joined.rows)
+            if extended:
+                points, origin = early.joined.points(0, extended)
                 x, image = torch.cat([x, points]), torch.cat([image, origin])
 
             def choose(logits: Tensor) -> Tensor:
                 self._keep_logits(start, stop, logits[:count])
                 return self.targets[image]
 
-            found = self.engine.gradients(
-                x, choose, input_grad=self.plan.input_grad or early > 0, layer=self.plan.layer
-            )
-            kept: dict[Need, Tensor | None] = {
-                "input_grad": found.input_grad,
-                "layer_act": found.layer_act,
-                "layer_grad": found.layer_grad,
-            }
-            values = {need: value[:count] for need, value in kept.items() if value is not None}
+            needs: frozenset[Need] = self.plan.needs
+            if extended:
+                needs |= {"input_grad"}
+            found = self.engine.gradients(x, choose, needs, self._extra(image))
+            values = {need: value[:count] for need, value in found.values.items()}
             for call in self.plan.point:
-                self._apply(call, start, stop, values)
-            if path is not None and early and found.input_grad is not None:
-                path.add(0, found.input_grad[count:])
+                self._apply(call, slice(start, stop), values)
+            for need in self.plan.kept:
+                value = values[need]
+                assert isinstance(value, Tensor), "attention is read at once, never kept"
+                self.kept.setdefault(need, {})[start] = value
+            if extended:
+                gradients = found.values["input_grad"]
+                assert isinstance(gradients, Tensor)
+                early.add(0, gradients[count:], image[count:])
 
         self.engine.each_pass(len(self.x), work)
 
@@ -160,7 +208,7 @@ class Run:
         if not torch.isfinite(logits).all():
             raise MethodError(
                 "the network puts out NaN or infinity, so there is nothing to explain",
-                where=", ".join(self.order),
+                where=f"{', '.join(self.order)} on {self.bench.classifier.name}",
                 fix="check weights and preprocessing",
             )
         if self.logits is None:
@@ -170,38 +218,207 @@ class Run:
         if self.predict:
             self.targets[start:stop] = logits.argmax(1)
 
-    def _path_pass(self, path: PathSum, start: int, stop: int) -> None:
-        points, image = path.points(start, stop)
-        found = self.engine.gradients(
-            points, lambda logits: self.targets[image], input_grad=True, layer=False
-        )
-        assert found.input_grad is not None
-        path.add(start, found.input_grad)
+    def _by_rules(self, rules: Sequence[BackwardRule]) -> None:
+        """Run the modified backwards of one group and the methods that read them."""
+        prepared = self.bench.for_rules(rules[0].folded)
+        engine = Engine(prepared, self.rows, self.cancelled)
+        parts: dict[BackwardRule, list[Tensor]] = {rule: [] for rule in rules}
 
-    def _apply(self, call: MethodCall, start: int, stop: int, values: dict[Need, Tensor]) -> None:
-        """Run a method on some pictures and keep its map."""
-        spec, x = call.spec, self.x[start:stop]
-        passes = Passes(
+        def work(start: int, stop: int) -> None:
+            image = torch.arange(start, stop, device=self.x.device)
+            found = engine.by_rules(
+                rules, self.x[start:stop], self.targets[start:stop], self._extra(image)
+            )
+            for rule, relevance in zip(rules, found, strict=True):
+                parts[rule].append(relevance)
+
+        try:
+            engine.each_pass(len(self.x), work, share=max(rule.rows for rule in rules))
+        except NotDefinedError as error:
+            if len(rules) > 1:  # perhaps not defined for one of them
+                for rule in rules:
+                    self._by_rules((rule,))
+            else:
+                self._skip(self.plan.backward[rules[0]], error)
+            return
+        for rule in rules:
+            for call in self.plan.backward[rule]:
+                self._apply(call, self._whole, self._kept(), torch.cat(parts[rule]))
+                self._finish(call)
+
+    # ---------------------------------------------------------------- streams
+
+    def _opened(self, reads: Reads, *, now: bool) -> Opened:
+        """Open the streams that read one thing.
+
+        ``now``: those whose methods need nothing of the pass at the picture; else the others.
+        """
+        opened: dict[Stream, tuple[MethodCall, ...]] = {}
+        for spec, calls in self.plan.streams.items():
+            free = spec.reads == "gradients" and not any(call.spec.needs for call in calls)
+            if spec.reads != reads or free != now:
+                continue
+            try:
+                stream = spec.open(self._passes(self._whole, {} if now else self._kept()))
+            except NotDefinedError as error:
+                self._skip(calls, error)
+            else:
+                opened[stream] = calls
+        return Opened(opened)
+
+    def _feed(self, opened: Opened, reads: Reads) -> None:
+        """Run all rows of some streams, packed."""
+        joined = opened.joined
+
+        def work(start: int, stop: int) -> None:
+            self._settle(opened)
+            points, image = joined.points(start, stop)
+            opened.add(start, self._answers(points, image, reads), image)
+
+        self.engine.each_pass(joined.rows, work, start=joined.done)
+        self._settle(opened)
+
+    def _answers(self, points: Tensor, image: Tensor, reads: Reads) -> Tensor:
+        """Return what a stream wants of one pass's rows."""
+        if reads == "logits":
+            with torch.no_grad():
+                return self.engine.logits(points, self._extra(image))
+        needs: frozenset[Need] = frozenset({"input_grad"})
+        found = self.engine.gradients(
+            points, lambda logits: self.targets[image], needs, self._extra(image)
+        )
+        gradients = found.values["input_grad"]
+        assert isinstance(gradients, Tensor)
+        return gradients
+
+    def _continue(self, opened: Opened) -> None:
+        """Run rows that stand in the place of the target layer's output, from there on only.
+
+        The rows of a picture come one after the other, as many for each.
+        """
+        if not opened.calls:
+            return
+        from xaieval.models.continuation import Continuation
+
+        engine = Engine(self.bench.prepared, Rows(_WIDER * self.rows.count), self.cancelled)
+        for stream, calls in opened.calls.items():
+            alone, each = Opened({stream: calls}), stream.rows // len(self.x)
+            for image in range(len(self.x)):
+                one = slice(image, image + 1)
+                extra = self._extra(one)
+                with Continuation(engine.prepared, self.x[one], extra or None) as continuation:
+                    work = partial(self._continued, alone, continuation, engine.rows)
+                    engine.each_pass(each * (image + 1), work, start=each * image)
+            self._settle(alone)
+
+    def _continued(
+        self, opened: Opened, continuation: Any, rows: Rows, start: int, stop: int
+    ) -> None:
+        points, image = opened.joined.points(start, stop)
+        full = fill(points, rows.count)
+        with torch.no_grad():
+            logits = continuation.logits(full, full.new_zeros(len(full), dtype=torch.int64))
+        opened.add(start, logits[: len(points)], image)
+
+    def _settle(self, opened: Opened) -> None:
+        """Finish the methods of streams that have all their answers."""
+        while opened.complete:
+            stream = opened.complete[0]
+            for call in opened.calls[stream]:
+                self._apply(call, self._whole, self._kept(), stream.result())
+                self._finish(call)
+            opened.complete.pop(0)
+
+    # ---------------------------------------------------------------- applying
+
+    @property
+    def _whole(self) -> slice:
+        return slice(0, len(self.x))
+
+    def _extra(self, place: Tensor | slice) -> Extra:
+        """Return the second input of some rows, by the images that they belong to."""
+        return tuple(t[place] for t in self.extra)
+
+    def _kept(self) -> dict[Need, Found]:
+        """Return what the pass at the picture found for methods that run later."""
+        found: dict[Need, Found] = {}
+        for need, parts in self.kept.items():
+            tensors = [part for _, part in sorted(parts.items())]
+            found[need] = torch.cat(tensors) if len(tensors) > 1 else tensors[0]
+        return found
+
+    def _passes(self, place: slice, values: Mapping[Need, Found], found: object = None) -> Passes:
+        """Return what a method may read of some pictures; ``values`` hold just these."""
+        x, targets, extra = self.x[place], self.targets[place], self._extra(place)
+
+        def forward(rows: Tensor, image: Tensor | None = None) -> Tensor:
+            if extra and image is None:
+                if len(rows) != len(x) and len(x) != 1:
+                    raise MethodError(
+                        "it is not said which second input each row takes",
+                        expected=f"{len(x)} rows, or the argument image",
+                        got=f"{len(rows)} rows",
+                    )
+                image = torch.arange(len(rows), device=x.device) % len(x)
+            more = tuple(t[image] for t in extra) if image is not None else ()
+            return self.engine.logits(rows, more)
+
+        def explain(method: str, rows: Tensor, image: Tensor) -> Tensor:
+            inner = Run(
+                rows,
+                bench=self.bench,
+                methods=(parse_method(method),),
+                targets=targets[image],
+                extra=tuple(t[image] for t in extra),
+                sample_ids=[
+                    f"{self.ids[place.start + i]}#{number}"
+                    for number, i in enumerate(image.tolist())
+                ],
+                seed=self.seed,
+                cancelled=self.cancelled,
+            )
+            maps = next(iter(inner.run()[2].values()))
+            return torch.from_numpy(maps).to(x)
+
+        return Passes(
             x=x,
-            targets=self.targets[start:stop],
-            forward=self.engine.logits,
+            targets=targets,
+            forward=forward,
+            explain=explain,
             check=self.engine.check,
-            classifier=self.classifier,
-            target_layer=self.prepared.target_layer,
-            sample_ids=self.ids[start:stop],
+            classifier=self.bench.classifier,
+            prepared=self.bench.prepared,
+            sample_ids=self.ids[place],
             seed=self.seed,
-            upsampling=self.upsampling,
+            upsampling=self.bench.upsampling,
             rows=self.rows.count,
             values=values,
+            found=found,
+            extra=extra,
         )
-        found = spec.fn(passes, call.options)
-        found = self._checked(call, found, x).detach()
+
+    def _apply(
+        self,
+        call: MethodCall,
+        place: slice,
+        values: Mapping[Need, Found] | None = None,
+        found: object = None,
+    ) -> None:
+        """Run a method on some pictures and keep its map."""
+        if call.key in self.undefined:
+            return
+        try:
+            attribution = call.spec.fn(self._passes(place, values or {}, found), call.options)
+        except NotDefinedError as error:
+            self._skip((call,), error)
+            return
+        attribution = self._checked(call, attribution, self.x[place]).detach()
         if self.pooled:
             pooling = call.options.get("pooling")
-            found = pool(found, pooling) if pooling else found[:, 0]
+            attribution = pool(attribution, pooling) if pooling else attribution[:, 0]
         if call.key not in self.maps:
-            self.maps[call.key] = np.empty((len(self.x), *found.shape[1:]), np.float32)
-        self.maps[call.key][start:stop] = found.cpu().numpy()
+            self.maps[call.key] = np.empty((len(self.x), *attribution.shape[1:]), np.float32)
+        self.maps[call.key][place] = attribution.cpu().numpy()
 
     def _checked(self, call: MethodCall, found: object, x: Tensor) -> Tensor:
         channels = {1} if call.spec.default_pooling is None else {1, x.shape[1]}
@@ -217,11 +434,11 @@ class Run:
         if not torch.isfinite(found).all():
             raise MethodError(
                 "the heatmap holds NaN or infinity",
-                where=call.key,
+                where=f"{call.key} on {self.bench.classifier.name}",
                 fix="check the network: its gradients are not finite for this input",
             )
         return found
 
     def _finish(self, call: MethodCall) -> None:
-        if self.on_method is not None:
+        if self.on_method is not None and call.key not in self.undefined:
             self.on_method(call.key, self.maps[call.key], self.targets.cpu().numpy())

@@ -1,27 +1,17 @@
-"""What a method is: one frozen row of the table, and what it may read when it runs."""
+"""What a method is: one frozen row of the table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from torch import Tensor
 
 from xaieval.errors import ConfigError, MethodError, unknown
+from xaieval.methods.passes import Need, Passes
 from xaieval.methods.pooling import POOLINGS
-
-if TYPE_CHECKING:
-    from xaieval.models import Classifier
-
-Need = Literal["input_grad", "layer_act", "layer_grad", "path_grad", "forward"]
-"""What a method asks of the network.
-
-``input_grad``, ``layer_act``, ``layer_grad``: of the target logit at the picture itself, from one
-forward and one backward that all methods share; ``path_grad``: a weighted sum of gradients along a
-path; ``forward``: logits of changed pictures, or of a graph of its own.
-"""
-POINT_NEEDS: frozenset[str] = frozenset({"input_grad", "layer_act", "layer_grad"})
+from xaieval.methods.streams import StreamSpec
 
 Options = Mapping[str, Any]
 
@@ -78,71 +68,23 @@ class Option:
         return value if whole else float(value)
 
 
-@dataclass(frozen=True)
-class Path:
-    """A weighted sum of gradients at points between a baseline b and the picture x.
+class BackwardRule(Protocol):
+    """A backward that follows other rules than calculus: frozen and hashable (``rules``)."""
 
-    ``Σ_s weights[s] · ∇f_t(b + alphas[s] · (x − b))``. Equal paths of several methods run once.
-    """
+    @property
+    def group(self) -> str:
+        """Rules of one group share one forward."""
+        ...
 
-    baseline: str
-    alphas: tuple[float, ...]
-    weights: tuple[float, ...]
+    @property
+    def folded(self) -> bool:
+        """Whether batch norms must have been folded into their convolutions."""
+        ...
 
-
-@dataclass(frozen=True, eq=False)
-class Passes:
-    """What a method reads for some images: the picture and what the shared passes found.
-
-    Attributes
-    ----------
-    x : float (b, C, H, W), model input
-    targets : int64 (b,)
-    values : mapping of Need -> Tensor
-        Only what the method's spec declares.
-    forward : callable
-        Logits (n, classes) of any n rows; differentiable; stops between passes when cancelled.
-    check : callable
-        Raises ``Cancelled`` once nobody wants the maps; call it between long steps.
-    classifier : Classifier
-    target_layer : str
-        Dotted name of the layer that layer methods read; empty when there is none.
-    sample_ids : tuple of str
-    seed : int
-        Study seed of stochastic methods.
-    upsampling : str
-        How maps of a layer's size are brought to the input's.
-    rows : int
-        How many rows one pass should hold.
-    """
-
-    x: Tensor
-    targets: Tensor
-    forward: Callable[[Tensor], Tensor]
-    check: Callable[[], None]
-    classifier: Classifier
-    target_layer: str
-    sample_ids: tuple[str, ...]
-    seed: int = 0
-    upsampling: str = "paper"
-    rows: int = 8
-    values: Mapping[Need, Tensor] = field(default_factory=dict)
-
-    def __getitem__(self, need: Need) -> Tensor:
-        if need not in self.values:
-            raise MethodError(
-                f"a method reads {need!r} without declaring it",
-                fix="name it in the needs of its MethodSpec",
-            )
-        return self.values[need]
-
-    def pictures(self) -> Tensor:
-        """Return the pictures behind ``x``, float (b, C, H, W), 0..1 where the scale is known."""
-        preprocessing = self.classifier.preprocessing
-        if preprocessing is None or self.x.shape[1] != 3:
-            return self.x
-        mean, std = (self.x.new_tensor(v) for v in (preprocessing.mean, preprocessing.std))
-        return self.x * std[:, None, None] + mean[:, None, None]
+    @property
+    def rows(self) -> int:
+        """Rows that one image takes in a pass."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -153,7 +95,8 @@ class MethodSpec:
     ----------
     id, label, summary : str
     family : str
-        ``gradient``, ``cam``, ``perturbation``, ``baseline``, ``captum`` or ``custom``.
+        ``gradient``, ``modified-backward``, ``cam``, ``attention``, ``perturbation``, ``enhancer``,
+        ``baseline``, ``captum`` or ``custom``.
     fn : callable
         ``fn(passes, options) -> attribution``, float (b, C, H, W), or (b, 1, H, W) when the method
         has one channel. Row i may depend on row i of ``passes`` only.
@@ -162,8 +105,10 @@ class MethodSpec:
         are shared by all methods.
     paper : str
     needs : frozenset of Need
-    path : callable, optional
-        ``path(options)``: the Path whose ``path_grad`` the method reads.
+    stream : callable, optional
+        ``stream(options)``: the StreamSpec whose result the method reads.
+    backward : callable, optional
+        ``backward(options)``: the BackwardRule whose result the method reads.
     options : mapping of name -> Option
     default_pooling : str, optional
         How channels become one map (``pooling.py``); None: there is one channel.
@@ -186,7 +131,8 @@ class MethodSpec:
     cost: Callable[[Options], int]
     paper: str
     needs: frozenset[Need] = frozenset()
-    path: Callable[[Options], Path] | None = None
+    stream: Callable[[Options], StreamSpec] | None = None
+    backward: Callable[[Options], BackwardRule] | None = None
     options: Mapping[str, Option] = field(default_factory=dict)
     default_pooling: str | None = None
     signed: bool = False
@@ -199,8 +145,8 @@ class MethodSpec:
         strange = self.needs - set(get_args(Need))
         if strange:
             raise unknown("need", sorted(strange)[0], get_args(Need), where=self.id)
-        if (self.path is None) == ("path_grad" in self.needs):
-            raise MethodError("a path and the need path_grad go together", where=self.id)
+        if self.stream is not None and self.backward is not None:
+            raise MethodError("a method has a stream or a backward, not both", where=self.id)
         if self.default_pooling is not None:
             pooling = Option(
                 default=self.default_pooling,

@@ -17,6 +17,7 @@ from xaieval.models.layers import find_target_layer, named_layer
 from xaieval.models.logits import LogitsFunction, LogitsRule, logits_function
 from xaieval.models.prepared import PreparedModel, frozen_copy
 from xaieval.models.preprocessing import Preprocessing
+from xaieval.models.tokens import TokenGrid, find_token_grid
 
 _GUESSED_SIZE = (224, 224)
 
@@ -47,6 +48,9 @@ class Classifier:
         For a network with a second input, called as ``module(x, *extra)``: what to look at it
         with. Values must be possible ones (word numbers of the vocabulary).
 
+    token_grid : TokenGrid, optional
+        Where the tokens of a transformer lie; found from its patch convolution when not given.
+
     Raises
     ------
     ModelError
@@ -70,6 +74,7 @@ class Classifier:
         name: str | None = None,
         example: Tensor | None = None,
         example_extra: Extra | None = None,
+        token_grid: TokenGrid | None = None,
     ) -> None:
         if not isinstance(module, nn.Module):
             raise ModelError("not a network", expected="a torch.nn.Module", got=type(module))
@@ -80,6 +85,7 @@ class Classifier:
         self._rule: LogitsRule = logits
         self._example = example
         self._example_extra = as_extra(example_extra, name=self.name)
+        self._grid = token_grid
         self._layer = (
             None if target_layer == "auto" else named_layer(module, target_layer, name=self.name)
         )
@@ -183,6 +189,14 @@ class Classifier:
         return find_target_layer(self._exact_copy, self._head, look, extra=extra, name=self.name)
 
     @cached_property
+    def token_grid(self) -> TokenGrid | None:
+        """Where the tokens of a transformer lie, as given or found; None without tokens."""
+        if self._grid is not None:
+            return self._grid
+        look, extra = self._looks
+        return find_token_grid(self._exact_copy, self._head, look, extra=extra, name=self.name)
+
+    @cached_property
     def fingerprint(self) -> str:
         """Sha256 of weights, architecture, configuration, preprocessing, logits rule."""
         weights = hashlib.sha256()
@@ -201,6 +215,7 @@ class Classifier:
             _without_addresses(repr(getattr(self.module, "config", None))),
             self.preprocessing,
             _without_addresses(str(rule)),
+            *([] if self._grid is None else [self._grid]),
         )
 
     @property
@@ -223,12 +238,14 @@ class Classifier:
         device: str | torch.device = "cpu",
         *,
         exact: bool = False,
+        folded: bool | None = None,
         target_layer: str | nn.Module | None = None,
     ) -> PreparedModel:
         """Return a new frozen copy on ``device``, for explanations.
 
         Unless ``exact``, batch norms are folded into their convolutions (never into one that is
-        the target layer) and memory is channels_last. ``target_layer`` overrides this one's. A
+        the target layer) and memory is channels_last; ``folded`` decides about folding by itself.
+        ``target_layer`` overrides this one's. A
         network without feature maps is prepared without a target layer; only the methods that
         need one then fail.
         """
@@ -249,6 +266,8 @@ class Classifier:
             target_layer=layer,
             example=look,
             example_extra=extra,
+            token_grid=self._grid,
+            folded=folded,
             name=self.name,
         )
 

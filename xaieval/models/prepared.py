@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from itertools import pairwise
 
 import torch
@@ -14,6 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from xaieval.errors import ModelError
 from xaieval.models.extra import Extra, fitting_extra
 from xaieval.models.logits import LogitsFunction
+from xaieval.models.tokens import TokenGrid, find_token_grid, layer_maps
 
 # Folding is undone when logits move by more than this share of the largest one. Rounding alone
 # moves them by about 1e-6; a wrong pair moves them by far more.
@@ -187,6 +189,10 @@ class PreparedModel:
     exact : bool
         True: as trained. False: batch norms folded, channels_last.
     target_layer : str
+    example : Tensor
+        What the network was looked at with.
+    example_extra : tuple of Tensor
+        A second input that the network was looked at with; empty when it takes none.
     notes : tuple of str
         What was left unfolded, and why.
     """
@@ -201,21 +207,26 @@ class PreparedModel:
         target_layer: str,
         example: Tensor,
         example_extra: tuple[Tensor, ...] = (),
+        folded: bool | None = None,
+        token_grid: TokenGrid | None = None,
         name: str = "model",
     ) -> None:
         self.device, self.exact, self.target_layer, self.name = device, exact, target_layer, name
         self.module = frozen_copy(module, device, name=name)
         self._logits = logits
-        self._example_extra = tuple(t.to(device) for t in example_extra)
+        self.example_extra = tuple(t.to(device) for t in example_extra)
+        self.example = example.to(device)
+        self._grid = token_grid
         self.notes: tuple[str, ...] = ()
-        if not exact:
+        if folded if folded is not None else not exact:
             self.module, self.notes = fold_batchnorm(
                 self.module,
                 logits,
-                example.to(device),
-                extra=self._example_extra,
+                self.example,
+                extra=self.example_extra,
                 keep=target_layer,
             )
+        if not exact:
             self.module = self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._layer = self.module.get_submodule(target_layer) if target_layer else None
 
@@ -227,15 +238,36 @@ class PreparedModel:
     @property
     def takes_extra(self) -> bool:
         """Whether the network has a second input."""
-        return bool(self._example_extra)
+        return bool(self.example_extra)
+
+    @cached_property
+    def token_grid(self) -> TokenGrid | None:
+        """Where the tokens of a transformer lie, as given or found; None without tokens."""
+        if self._grid is not None:
+            return self._grid
+        return find_token_grid(
+            self.module, self._logits, self.example, extra=self.example_extra, name=self.name
+        )
 
     def logits(self, x: Tensor, extra: Extra | None = None) -> Tensor:
         """Return the logits (B, C) of model input (B, 3, H, W) and its second input, if any.
 
         ``extra`` follows ``x`` to its device, floating tensors to its type too.
         """
-        more = fitting_extra(extra, example=self._example_extra, x=x, name=self.name)
+        more = fitting_extra(extra, example=self.example_extra, x=x, name=self.name)
         return self._logits(self.module, self._input(x), *more)
+
+    def layer_map(self, output: Tensor) -> Tensor:
+        """Return the target layer's output, or gradients by it, as maps (b, K, h, w).
+
+        Tokens are laid out on their grid, those in front left out.
+
+        Raises
+        ------
+        ModelError
+            When the output is neither maps nor tokens, or the grid of tokens is not known.
+        """
+        return layer_maps(output, self.token_grid if output.ndim == 3 else None)
 
     def logits_and_layer(self, x: Tensor, extra: Extra | None = None) -> tuple[Tensor, Tensor]:
         """Return the logits (B, C) and the target layer's output (B, K, h, w), both in the graph.
