@@ -59,7 +59,7 @@ def test_weights_and_gradients_agree_whatever_the_way(way):
 
         from xaieval.models import attention
 
-        mode = attention._Capture(start_graph=False)
+        mode = attention.AttentionCapture(start_graph=False)
         mode.keep = change
         with torch.no_grad(), mode:
             return net(x)[0, 1]

@@ -81,4 +81,5 @@ class TokenNet(nn.Module):
             x = torch.cat([self.prefix.expand(len(x), -1, -1), x], dim=1)
         x = self.norm(self.blocks(x + self.pos))
         skip = 0 if self.prefix is None else self.prefix.shape[1]
-        return self.head(x[:, 0] if self.head_kind == "class" else x[:, skip:].mean(1))
+        read = {"class": x[:, 0], "both": x[:, :2].mean(1), "mean": x[:, skip:].mean(1)}
+        return self.head(read[self.head_kind])

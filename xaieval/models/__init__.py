@@ -16,6 +16,7 @@ from xaieval.models.plain import PlainClassifier, classifier_from_encoder
 from xaieval.models.prepared import PreparedModel
 from xaieval.models.preprocessing import Preprocessing
 from xaieval.models.specs import MODELS, ModelSpec
+from xaieval.models.tokens import TokenGrid, find_token_grid, layer_maps, to_map
 from xaieval.models.training import is_trained, resume_path, run_digest, train
 from xaieval.models.weights import load_encoder_weights, load_weights, recalibrate_batchnorm
 
@@ -31,6 +32,7 @@ __all__ = [
     "PlainClassifier",
     "PreparedModel",
     "Preprocessing",
+    "TokenGrid",
     "TrainOptions",
     "as_classifier",
     "build",
@@ -39,7 +41,9 @@ __all__ = [
     "classifier_from_encoder",
     "explicit_attention",
     "explicit_mha",
+    "find_token_grid",
     "is_trained",
+    "layer_maps",
     "load_checkpoint",
     "load_encoder_weights",
     "load_weights",
@@ -48,5 +52,6 @@ __all__ = [
     "resume_path",
     "run_digest",
     "save_checkpoint",
+    "to_map",
     "train",
 ]

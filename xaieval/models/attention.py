@@ -179,7 +179,7 @@ def explicit_mha(
 
 def _heads(tokens: Tensor, heads: int) -> Tensor:
     """Bring tokens (T, B, D) to (B, heads, T, D / heads)."""
-    return tokens.unflatten(-1, (heads, -1)).permute(1, 2, 0, 3)
+    return tokens.reshape(*tokens.shape[:2], heads, -1).permute(1, 2, 0, 3)
 
 
 def _added_mask(attn_mask: Tensor | None, padding: Tensor | None, *, like: Tensor) -> Tensor | None:
@@ -188,7 +188,11 @@ def _added_mask(attn_mask: Tensor | None, padding: Tensor | None, *, like: Tenso
     found: Tensor | None = None
     if attn_mask is not None:
         # Three axes are (B · heads, T, S).
-        shaped = attn_mask.unflatten(0, (rows, heads)) if attn_mask.ndim == 3 else attn_mask
+        shaped = (
+            attn_mask.reshape(rows, heads, *attn_mask.shape[1:])
+            if attn_mask.ndim == 3
+            else attn_mask
+        )
         found = _as_added(shaped, like)
     if padding is not None:
         added = _as_added(padding, like)[:, None, None, :]
@@ -204,10 +208,10 @@ def _as_added(mask: Tensor, like: Tensor) -> Tensor:
     )
 
 
-class _Capture(TorchFunctionMode):
-    """Runs every kind of attention step by step and keeps its weights."""
+class AttentionCapture(TorchFunctionMode):
+    """The mode behind ``capture_attention``: runs attention step by step, keeps its weights."""
 
-    def __init__(self, start_graph: bool) -> None:
+    def __init__(self, *, start_graph: bool = False) -> None:
         super().__init__()
         self.seen: list[Tensor] = []
         self._start_graph = start_graph
@@ -266,6 +270,6 @@ def capture_attention(*, start_graph: bool = True) -> Iterator[list[Tensor]]:
     >>> [tuple(weights.shape) for weights in seen], float(seen[0][0, 0, 0, 0])
     ([(1, 2, 5, 5)], 0.20000000298023224)
     """
-    mode = _Capture(start_graph)
+    mode = AttentionCapture(start_graph=start_graph)
     with mode:
         yield mode.seen
