@@ -16,7 +16,8 @@ SHAPES = st.tuples(st.integers(2, 8), st.integers(2, 8))
 VALUES = st.integers(0, 12).map(float)
 RANK = ["topk_overlap", "topk_iou", "pointing_game", "auroc", "precision@K=3", "recall@K=2"]
 BINARISED = ["iou", "gt_coverage", "saliency_coverage", "iou[mean+1std]", "iou[percentile=75]"]
-ALL = [*METRICS, *RANK[4:], *BINARISED[3:]]
+LOCAL = [name for name, spec in METRICS.items() if "model" not in spec.needs]
+ALL = [*LOCAL, *RANK[4:], *BINARISED[3:]]
 
 
 @st.composite

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_models import SmallModel, small_net
 
 import xaieval
 from xaieval import Rules, score
@@ -25,6 +26,7 @@ from xaieval.metrics import (
     topk_weights,
 )
 
+LOCAL = [name for name, spec in METRICS.items() if "model" not in spec.needs]
 HEATMAP = np.arange(16, dtype=np.float32).reshape(1, 4, 4)
 MASK = np.eye(4, dtype=bool)[None]
 
@@ -94,7 +96,11 @@ def test_the_same_score_twice_counts_once() -> None:
 def test_the_table_says_what_every_score_is() -> None:
     wanted = ["topk_overlap", "topk_iou", "mass_accuracy", "pointing_game", "iou", "gt_coverage"]
     wanted += ["saliency_coverage", "auroc", "area_share"]
+    wanted += ["deletion", "insertion", "road", "falsification", "max_sensitivity"]
+    wanted += ["adversarial_drift"]
     assert list(METRICS) == wanted
+    pictures = torch.rand((1, 3, 30, 30), generator=torch.Generator().manual_seed(0))
+    model = SmallModel(small_net(), pictures)
     for spec in METRICS.values():
         assert spec.label
         assert spec.summary
@@ -103,7 +109,8 @@ def test_the_table_says_what_every_score_is() -> None:
             call = parse_metric(variant.key)
             assert (call.key, call.spec) == (variant.key, spec)
             heatmap = np.arange(900, dtype=np.float32).reshape(1, 30, 30)
-            found = score(heatmap, heatmap > 800, metrics=[call])[call.key]
+            evaluator = model if call.whole else None
+            found = score(heatmap, heatmap > 800, metrics=[call], evaluator=evaluator)[call.key]
             low, high = variant.bounds
             assert low <= found[0] <= high
 
@@ -165,7 +172,7 @@ def test_numpy_and_torch_and_dtypes_agree() -> None:
 def test_nothing_given_is_changed() -> None:
     heatmap, mask = HEATMAP.copy(), MASK.copy()
     heatmap.flags.writeable = mask.flags.writeable = False
-    score(heatmap, mask, metrics=list(METRICS))
+    score(heatmap, mask, metrics=LOCAL)
     assert (heatmap == HEATMAP).all()
 
 
@@ -206,8 +213,8 @@ def test_signed_maps_need_a_pooling_for_mass() -> None:
         score(signed, MASK, metrics="mass_accuracy", rules=Rules(pooling="sum"))
     found = score(signed, MASK, metrics="mass_accuracy", rules=Rules(pooling="sum,pos"))
     assert found["mass_accuracy"][0] == pytest.approx((2 + 7) / 28)  # 0..7 is left, 2 and 7 inside
-    fine = [key for key, spec in METRICS.items() if spec.signed_ok]
-    assert set(METRICS) - set(fine) == {"mass_accuracy"}
+    fine = [key for key in LOCAL if METRICS[key].signed_ok]
+    assert set(LOCAL) - set(fine) == {"mass_accuracy"}
     assert np.isfinite([v[0] for v in score(signed, MASK, metrics=fine).values()]).all()
 
 

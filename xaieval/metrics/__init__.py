@@ -2,7 +2,7 @@
 
 ::
 
-    score(heatmaps, masks, *, metrics, rules=Rules()) -> Scores
+    score(heatmaps, masks=None, *, metrics, rules=Rules(), evaluator=None) -> Scores
         heatmaps float (B, H, W), or (B, C, H, W) with Rules(pooling=...); masks bool (B, H, W) or
         (B, P, H, W); numpy or torch. metrics: ids, keys, {"id": ..., option: value}, MetricCall.
     Scores                 Mapping key -> float64 (B,) or (B, P)
@@ -15,8 +15,9 @@
     TIE_RULES, POOLINGS, BINARISATIONS   names -> what each does
     METRICS: Table[MetricSpec]
     MetricSpec             id, label, summary, needs, higher_is_better, bounds, signed_ok, params,
-                           variants, version, paper, fn
-    MetricCall             key, spec, options, label   (``parse_metric("precision@K=412")``)
+                           variants, version, paper, fn | ask + read
+    MetricCall             key, spec, options, settings, label, higher_is_better, whole
+                           (``parse_metric("precision@K=412")``)
     parse_metric(key | mapping | MetricCall) -> MetricCall
     resolve_metrics(sequence of those) -> tuple[MetricCall, ...]
     sufficient_statistics(heatmaps, masks, *, rules=Rules()) -> list[dict]
@@ -26,16 +27,28 @@
     hits_table(heatmap, mask, ks, *, ties="expected") -> float64 (len(ks),)
         precision at K = hits / K, recall at K = hits / |mask|
     topk_weights(heatmap, k) -> float32 (H, W): 1 in, 0 out, (K - g) / e for the tied group
+    Evaluator              protocol: a model and a method at work on some pictures
+        .subjects -> Sequence[Subject]   .rows   .logits(rows)   .gradients(rows, targets)
+        .maps(rows, images)
+    Subject                sample_id, x, low, high, predicted, target, single
+    removal_curves(heatmaps, evaluator, *, fill="zero", insert=False, steps=100, ties="random")
+        -> list[Curve]     .shares, .probabilities float64 (steps + 1,), .area
+    completeness(attributions, outputs, baseline_outputs, *, relative=False) -> float64 (B,)
     pool(attribution (..., C, H, W), name) -> (..., H, W)
 
 Keys: ``iou``, ``iou[mean+1std]``, ``iou[percentile=95]``, ``precision@K=412``, ``recall@K=412``,
-``hits``, ``hits@K=412``, ``pointing_game@tolerance_px=15``, ``area_share@tolerance_px=15``.
+``hits``, ``hits@K=412``, ``pointing_game@tolerance_px=15``, ``area_share@tolerance_px=15``,
+``deletion``, ``deletion@fill=mean``, ``falsification@rule=area-matched``.
 """
 
 from xaieval.metrics.binarise import BINARISATIONS
+from xaieval.metrics.completeness import completeness
+from xaieval.metrics.evaluator import Evaluator, Subject
+from xaieval.metrics.faithfulness import removal_curves
 from xaieval.metrics.pooling import POOLINGS, pool
 from xaieval.metrics.ranking import TIE_RULES
 from xaieval.metrics.registry import METRICS, MetricLike, parse_metric, resolve_metrics
+from xaieval.metrics.removal import Curve
 from xaieval.metrics.rules import Rules
 from xaieval.metrics.scoring import Scores, score
 from xaieval.metrics.spec import MetricCall, MetricSpec
@@ -46,15 +59,20 @@ __all__ = [
     "METRICS",
     "POOLINGS",
     "TIE_RULES",
+    "Curve",
+    "Evaluator",
     "MetricCall",
     "MetricLike",
     "MetricSpec",
     "Rules",
     "Scores",
+    "Subject",
+    "completeness",
     "expected_hits",
     "hits_table",
     "parse_metric",
     "pool",
+    "removal_curves",
     "resolve_metrics",
     "score",
     "sufficient_statistics",

@@ -8,12 +8,18 @@ from types import MappingProxyType
 
 from xaieval.errors import ConfigError, unknown
 from xaieval.metrics import (
+    adversarial_drift,
     area_share,
     auroc,
+    deletion,
+    falsification,
     gt_coverage,
+    insertion,
     iou,
     mass_accuracy,
+    max_sensitivity,
     pointing_game,
+    road,
     saliency_coverage,
     topk_iou,
     topk_overlap,
@@ -34,6 +40,12 @@ METRICS: Table[MetricSpec] = Table(
         saliency_coverage.SPEC,
         auroc.SPEC,
         area_share.SPEC,
+        deletion.SPEC,
+        insertion.SPEC,
+        road.SPEC,
+        falsification.SPEC,
+        max_sensitivity.SPEC,
+        adversarial_drift.SPEC,
     ],
     group="xaieval.metrics",
 )
@@ -72,9 +84,13 @@ def parse_metric(metric: MetricLike) -> MetricCall:
     else:
         raise ConfigError("not a metric", expected='a key or a mapping with "id"', got=repr(metric))
     spec, variant = _find(name)
-    label, fn, params = spec.label, spec.fn, spec.params
-    if variant is not None and variant.fn is not None:
-        label, fn, params = variant.label, variant.fn, variant.params
+    label, fn, read, params = spec.label, spec.fn, spec.read, spec.params
+    better = spec.higher_is_better
+    if variant is not None:
+        label, better = variant.label, variant.higher_is_better
+        if variant.fn is not None:
+            fn, params = variant.fn, variant.params
+        read = variant.read or read
     options = _checked(name, given, params)
     notes = [f"{k}={_text(v)}" for k, v in options.items() if k != "binarisation"]
     key, bracket = name, options.get("binarisation")
@@ -88,6 +104,8 @@ def parse_metric(metric: MetricLike) -> MetricCall:
         name=name,
         label=f"{label} ({', '.join(notes)})" if notes else label,
         fn=fn,
+        read=read,
+        higher_is_better=better,
     )
 
 
@@ -135,7 +153,9 @@ def _checked(name: str, given: Mapping[str, Option], params: Iterable[Param]) ->
     options: dict[str, Option] = {}
     for param in known.values():
         if param.name in given:
-            options[param.name] = _value(name, param, given[param.name])
+            value = _value(name, param, given[param.name])
+            if param.default is None or value != param.default:
+                options[param.name] = value
         elif param.required:
             raise ConfigError(
                 f"the metric {name!r} needs {param.name}",
@@ -164,6 +184,8 @@ def _value(name: str, param: Param, given: Option) -> Option:
             expected=f"{param.type.__name__}{least}",
             got=repr(given),
         )
+    if param.choices and value not in param.choices:
+        raise unknown(f"{param.name} of the metric {name!r}", value, param.choices)
     if param.name == "binarisation":
         kind, number = parse_binarisation(str(value))
         return {

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from xaieval.errors import MetricError
 from xaieval.metrics.arrays import heatmap_batch, mask_batch, pooled
+from xaieval.metrics.evaluator import Evaluator
+from xaieval.metrics.faithfulness import model_scores
 from xaieval.metrics.ranking import RankedMap, Ranking
 from xaieval.metrics.registry import MetricLike, resolve_metrics
 from xaieval.metrics.rules import DEFAULT, Rules
@@ -117,10 +119,11 @@ class Scores(Mapping[str, Values]):
 
 def score(
     heatmaps: Any,
-    masks: Any,
+    masks: Any = None,
     *,
     metrics: MetricLike | Sequence[MetricLike],
     rules: Rules = DEFAULT,
+    evaluator: Evaluator | None = None,
 ) -> Scores:
     """Score heatmaps against masks, each map on its own: a batch's size changes nothing.
 
@@ -129,11 +132,14 @@ def score(
     heatmaps : float32 or float64 (B, H, W), numpy or torch
         Finite. (B, C, H, W) where ``rules.pooling`` names how channels become one map.
     masks : bool (B, H, W) or (B, P, H, W), numpy or torch
-        At the heatmaps' size.
+        At the heatmaps' size. None where every score is of the whole map (needs the model).
     metrics : list
         Ids (``METRICS``), keys such as ``precision@K=412`` or ``iou[mean+1std]``, or mappings.
     rules : Rules
         Default: ``Rules()``.
+    evaluator : Evaluator, optional
+        The model, for scores that need it; its ``subjects`` are the heatmaps' pictures, in order.
+        Such a score is the same for every region of an image.
 
     Returns
     -------
@@ -146,7 +152,8 @@ def score(
     ------
     MetricError
         For a wrong shape or dtype, NaN or infinity in a heatmap, negative values where a score
-        needs mass, or an empty mask under ``Rules(empty_masks="error")``.
+        needs mass, an empty mask under ``Rules(empty_masks="error")``, or a score that lacks its
+        masks or its evaluator.
     ConfigError
         For an unknown metric or option.
 
@@ -158,22 +165,42 @@ def score(
     """
     calls = resolve_metrics(metrics)
     maps = heatmap_batch(heatmaps, channels=rules.pooling is not None)
-    regions, several = mask_batch(masks, maps)
+    regions, several = _regions(masks, maps, calls)
+    ranked = [
+        RankedMap(pooled(heatmap, rules.pooling), where=f"heatmap {b}")
+        for b, heatmap in enumerate(maps)
+    ]
     shape = regions.shape[:2]
     values = {call.key: np.full(shape, np.nan) for call in calls}
     reasons = {call.key: np.full(shape, None, dtype=object) for call in calls}
-    for b, heatmap in enumerate(maps):
-        ranked = RankedMap(pooled(heatmap, rules.pooling), where=f"heatmap {b}")
-        for p, ranking in enumerate(rankings(ranked, regions[b])):
+    local = [call for call in calls if not call.whole]
+    for b in range(len(maps) if local else 0):
+        for p, ranking in enumerate(rankings(ranked[b], regions[b])):
             if rules.empty_masks == "error" and ranking.mask_reason:
                 raise MetricError("empty mask", where=f"image {b}, region {p}")
-            for call in calls:
+            for call in local:
                 result = call(ranking, rules)
                 values[call.key][b, p], reasons[call.key][b, p] = result.value, result.reason
+    whole = [call for call in calls if call.whole]
+    for key, found in model_scores(whole, ranked, evaluator).items():
+        values[key][:] = np.array([result.value for result in found])[:, None]
+        reasons[key][:] = np.array([result.reason for result in found], dtype=object)[:, None]
     if not several:
         values = {key: array[:, 0] for key, array in values.items()}
         reasons = {key: array[:, 0] for key, array in reasons.items()}
     return Scores(values, reasons, rules=rules, calls=calls)
+
+
+def _regions(
+    masks: Any, maps: npt.NDArray[Any], calls: Sequence[MetricCall]
+) -> tuple[npt.NDArray[np.bool_], bool]:
+    """Return masks (B, P, H, W); without masks one region that nothing is scored against."""
+    if masks is not None:
+        return mask_batch(masks, maps)
+    for call in calls:
+        if not call.whole:
+            raise MetricError(f"{call.key} needs masks", fix="pass masks, bool (B, H, W)")
+    return np.zeros((len(maps), 1, *maps.shape[-2:]), bool), False
 
 
 def rankings(ranked: RankedMap, regions: npt.NDArray[np.bool_]) -> list[Ranking]:

@@ -4,27 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from xaieval.metrics.ranking import Ranking
+from xaieval.errors import MetricError
+from xaieval.metrics.evaluator import Subject, Work
+from xaieval.metrics.ranking import RankedMap, Ranking
 from xaieval.metrics.rules import Rules
 from xaieval.types import Score
 
 Option = int | float | str
 Options = Mapping[str, Option]
 ScoreFunction = Callable[[Ranking, Options, Rules], Score]
+ModelFunction = Callable[[RankedMap, Subject, Options], Work[Any]]
+"""``fn(map, subject, options)``: a generator that asks the model (``evaluator.py``)."""
+Reader = Callable[[Any], Score]
+"""What a key reads from what the model's score found."""
 Need = Literal["rank", "mass", "binarised", "model"]
 
 
 @dataclass(frozen=True)
 class Param:
-    """One option of a score: its type, what it does, and the smallest value allowed."""
+    """One option of a score: its type, what it does, and what it may be.
+
+    ``default`` None: the rules decide, or (``required``) the key must say it.
+    """
 
     name: str
     type: type[int] | type[float] | type[str]
     summary: str
     required: bool = False
     minimum: float | None = None
+    default: Option | None = None
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,8 +43,9 @@ class Variant:
     """Another key under which a score is known.
 
     ``key`` is an example as it is written. A variant with a ``name`` of its own
-    (``precision@K=412``) brings its function and parameters; one without (``iou[otsu]``) sets an
-    option of the score itself.
+    (``precision@K=412``) brings its function and parameters, or reads something else from what a
+    score that needs the model has found, with the score's own parameters; one without
+    (``iou[otsu]``) sets an option of the score itself.
     """
 
     key: str
@@ -43,6 +55,8 @@ class Variant:
     fn: ScoreFunction | None = None
     params: tuple[Param, ...] = ()
     bounds: tuple[float, float] = (0.0, 1.0)
+    read: Reader | None = None
+    higher_is_better: bool | None = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +80,19 @@ class MetricSpec:
     paper : str
         Source.
     fn : (Ranking, options, Rules) -> Score
+        Of scores against a mask.
+    ask, read : callables
+        Of scores that need the model instead: ``ask(map, subject, options)`` finds something
+        out, ``read`` makes a Score of it.
     """
 
     id: str
     label: str
     summary: str
     needs: frozenset[Need]
-    fn: ScoreFunction = field(repr=False)
+    fn: ScoreFunction | None = field(default=None, repr=False)
+    ask: ModelFunction | None = field(default=None, repr=False)
+    read: Reader | None = field(default=None, repr=False)
     higher_is_better: bool | None = True
     bounds: tuple[float, float] = (0.0, 1.0)
     signed_ok: bool = True
@@ -80,6 +100,17 @@ class MetricSpec:
     variants: tuple[Variant, ...] = ()
     version: int = 1
     paper: str = ""
+
+    def __post_init__(self) -> None:
+        model = "model" in self.needs
+        if (
+            (self.fn is None) != model
+            or (self.ask is None) == model
+            or (self.read is None) == model
+        ):
+            raise MetricError(
+                "a score has fn, or needs the model and has ask and read", where=self.id
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +128,8 @@ class MetricCall:
         The score's or the named variant's own name (``precision``).
     label : str
         For people: "Precision (K=412)".
+    higher_is_better : bool or None
+        Of this key; a variant may differ from its score.
     """
 
     key: str
@@ -104,10 +137,24 @@ class MetricCall:
     options: Options
     name: str
     label: str
-    fn: ScoreFunction = field(repr=False)
+    fn: ScoreFunction | None = field(default=None, repr=False)
+    read: Reader | None = field(default=None, repr=False)
+    higher_is_better: bool | None = True
+
+    @property
+    def whole(self) -> bool:
+        """Whether the score is of the whole map: it needs the model and no mask."""
+        return "model" in self.spec.needs
+
+    @property
+    def settings(self) -> dict[str, Option]:
+        """The options with their defaults filled in."""
+        known = {p.name: p.default for p in self.spec.params if p.default is not None}
+        return known | dict(self.options)
 
     def __call__(self, ranking: Ranking, rules: Rules) -> Score:
         """Score one map against one region."""
+        assert self.fn is not None, "scores that need the model are asked through an evaluator"
         return self.fn(ranking, self.options, rules)
 
     def __eq__(self, other: object) -> bool:
