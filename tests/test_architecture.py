@@ -27,6 +27,7 @@ ORDER = [
     "stats",
     "cache",
     "jobs",
+    "evaluating",
     "backend",
     "study",
     "render",

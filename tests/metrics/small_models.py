@@ -42,12 +42,12 @@ class SmallModel:
         # Row by row: what packing would do to rounding is the business of a real model's passes.
         return torch.cat([self.function(row[None]) for row in rows])
 
-    def logits(self, rows: Tensor) -> Tensor:
+    def logits(self, rows: Tensor, images: Sequence[int]) -> Tensor:
         self.asked.append(("logits", len(rows)))
         with torch.no_grad():
             return self._run(rows)
 
-    def gradients(self, rows: Tensor, targets: Sequence[int]) -> Tensor:
+    def gradients(self, rows: Tensor, images: Sequence[int], targets: Sequence[int]) -> Tensor:
         self.asked.append(("gradients", len(rows)))
         return self._gradients(rows, targets)
 

@@ -217,6 +217,41 @@ class Explainer:
         with torch.no_grad():
             engine.each_pass(joined.rows, work)
 
+    def gradients(
+        self,
+        x: Tensor,
+        targets: Tensor,
+        *,
+        extra: Tensor | tuple[Tensor, ...] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Tensor:
+        """Return the gradient of each row's target logit by that row, float (n, C, H, W).
+
+        Raises
+        ------
+        Cancelled
+            When ``cancelled()`` says so.
+        """
+        x = self._brought(checked_input(x))
+        more, found = as_extra(extra), torch.zeros_like(x)
+        chosen = checked_targets(targets, len(x), x.device)
+        engine = Engine(self.prepared, self.rows((x.shape[2], x.shape[3])), cancelled)
+
+        def work(start: int, stop: int) -> None:
+            place = slice(start, stop)
+            seen = engine.gradients(
+                x[place],
+                lambda logits: chosen[place],
+                frozenset({"input_grad"}),
+                tuple(t[place].to(x.device) for t in more),
+            )
+            gradient = seen.values["input_grad"]
+            assert isinstance(gradient, Tensor)
+            found[place] = gradient
+
+        engine.each_pass(len(x), work)
+        return found
+
     def _second(self, extra: Tensor | tuple[Tensor, ...] | None, x: Tensor) -> Extra:
         """Return the second input on the device; the network says whether it wants one."""
         example = self.prepared.example_extra

@@ -28,8 +28,8 @@
         precision at K = hits / K, recall at K = hits / |mask|
     topk_weights(heatmap, k) -> float32 (H, W): 1 in, 0 out, (K - g) / e for the tied group
     Evaluator              protocol: a model and a method at work on some pictures
-        .subjects -> Sequence[Subject]   .rows   .logits(rows)   .gradients(rows, targets)
-        .maps(rows, images)
+        .subjects -> Sequence[Subject]   .rows   .logits(rows, images)
+        .gradients(rows, images, targets)   .maps(rows, images)
     Subject                sample_id, x, low, high, predicted, target, single
     removal_curves(heatmaps, evaluator, *, fill="zero", insert=False, steps=100, ties="random")
         -> list[Curve]     .shares, .probabilities float64 (steps + 1,), .area

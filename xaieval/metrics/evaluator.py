@@ -69,8 +69,8 @@ class Subject:
 class Evaluator(Protocol):
     """A model and a method at work on some pictures; made by whoever has the model.
 
-    ``images`` (n,) says to which of ``subjects`` each row belongs. Row i of an answer depends on
-    row i only.
+    ``images`` (n,) says to which of ``subjects`` each row belongs (its target, its second input).
+    Row i of an answer depends on row i only.
     """
 
     @property
@@ -80,10 +80,10 @@ class Evaluator(Protocol):
     def rows(self) -> int:
         """Return how many rows fill a pass."""
 
-    def logits(self, rows: Tensor) -> Tensor:
+    def logits(self, rows: Tensor, images: Sequence[int]) -> Tensor:
         """Return logits (n, classes) of model inputs (n, C, H, W)."""
 
-    def gradients(self, rows: Tensor, targets: Sequence[int]) -> Tensor:
+    def gradients(self, rows: Tensor, images: Sequence[int], targets: Sequence[int]) -> Tensor:
         """Return the gradient (n, C, H, W) of the logit of each row's target."""
 
     def maps(self, rows: Tensor, images: Sequence[int]) -> Any:
@@ -166,12 +166,13 @@ def _answer(
         nonlocal count
         rows = torch.cat([points for _, points in waiting])
         owners = [number for number, points in waiting for _ in range(len(points))]
+        of = [images[number] for number in owners]
         if kind == "logits":
-            answer = evaluator.logits(rows)
+            answer = evaluator.logits(rows, of)
         elif kind == "gradients":
-            answer = evaluator.gradients(rows, [turn[number].target for number in owners])
+            answer = evaluator.gradients(rows, of, [turn[number].target for number in owners])
         else:
-            answer = torch.as_tensor(evaluator.maps(rows, [images[n] for n in owners]))
+            answer = torch.as_tensor(evaluator.maps(rows, of))
         if len(answer) != len(rows):
             raise MetricError(
                 f"the evaluator lost rows of {kind}", expected=len(rows), got=len(answer)

@@ -1,0 +1,132 @@
+"""A model at work for scores that need it: their queue of changed pictures, run by an explainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xaieval.jobs import Answer
+from xaieval.methods import Explainer, MethodCall
+from xaieval.methods.streams import Stream
+from xaieval.metrics import Subject
+from xaieval.models import Classifier, Preprocessing
+
+
+class ModelEvaluator:
+    """What ``xaieval.metrics.Evaluator`` asks for, of one classifier and one method.
+
+    Parameters
+    ----------
+    explainer : Explainer
+    method : MethodCall
+        Explains the pictures that max-sensitivity and drift change.
+    subjects : sequence of Subject
+    extra : tuple of tensors (B, ...)
+        The second input of each subject, where the network takes one.
+    seed : int
+        Study seed of stochastic methods.
+    cancelled : callable, optional
+        Asked before each pass.
+    """
+
+    def __init__(
+        self,
+        explainer: Explainer,
+        method: MethodCall,
+        subjects: Sequence[Subject],
+        *,
+        extra: tuple[Tensor, ...] = (),
+        seed: int = 0,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> None:
+        self.explainer, self.method, self.subjects = explainer, method, tuple(subjects)
+        self._extra, self._seed, self._cancelled = extra, seed, cancelled
+
+    @property
+    def rows(self) -> int:
+        """How many rows fill a pass."""
+        return self.explainer.rows(self.subjects[0].size).count if self.subjects else 1
+
+    def logits(self, rows: Tensor, images: Sequence[int]) -> Tensor:
+        """Return logits (n, classes) of rows (n, C, H, W)."""
+        block = _Block(rows, images)
+        self.explainer.feed([block], extra=self._extra or None, cancelled=self._cancelled)
+        return torch.cat(block.found)
+
+    def gradients(self, rows: Tensor, images: Sequence[int], targets: Sequence[int]) -> Tensor:
+        """Return the gradient (n, C, H, W) of each row's target logit."""
+        return self.explainer.gradients(
+            rows, torch.tensor(targets), extra=self._second(images), cancelled=self._cancelled
+        )
+
+    def maps(self, rows: Tensor, images: Sequence[int]) -> Any:
+        """Return the method's maps float32 (n, H, W) of rows, for their subjects' targets."""
+        explanation = self.explainer.run(
+            rows,
+            methods=(self.method,),
+            targets=torch.tensor([self.subjects[i].target for i in images]),
+            extra=self._second(images),
+            # The same numbers for every copy: a stochastic method's luck is no sensitivity.
+            sample_ids=[self.subjects[i].sample_id for i in images],
+            seed=self._seed,
+            cancelled=self._cancelled,
+        )
+        return explanation.maps[self.method.key]
+
+    def _second(self, images: Sequence[int]) -> tuple[Tensor, ...] | None:
+        return tuple(t[list(images)] for t in self._extra) or None
+
+
+class _Block(Stream):
+    """Rows that are there already."""
+
+    def __init__(self, points: Tensor, images: Sequence[int]) -> None:
+        self.rows, self._points = len(points), points
+        self._images = torch.tensor(images, device=points.device)
+        self.found: list[Tensor] = []
+
+    def points(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        return self._points[start:stop], self._images[start:stop]
+
+    def add(self, start: int, found: Tensor, image: Tensor) -> None:
+        self.found.append(found)
+
+    def result(self) -> Tensor:
+        return torch.cat(self.found)
+
+
+def subjects_of(
+    classifier: Classifier,
+    preprocessing: Preprocessing,
+    answers: Sequence[Answer],
+    device: torch.device,
+) -> list[Subject]:
+    """Return what scores need to know of pictures that were explained.
+
+    Classes that an image can have several of (labels are vectors) have no softmax.
+    """
+    ends = [
+        torch.tensor([(end - m) / s for m, s in zip(*stats, strict=True)], device=device)
+        for end in (0.0, 1.0)
+        for stats in [(preprocessing.mean, preprocessing.std)]
+    ]
+    low, high = (end[:, None, None] for end in ends)
+    found = []
+    for answer in answers:
+        x = preprocessing.tensor(answer.picture[None]).to(device)[0]
+        found.append(
+            Subject(
+                answer.sample_id,
+                x,
+                low.to(x.dtype),
+                high.to(x.dtype),
+                predicted=answer.predicted,
+                target=answer.target,
+                single=not isinstance(answer.label, np.ndarray),
+            )
+        )
+    return found
