@@ -9,10 +9,11 @@ from xaieval.models.checkpoints import (
     save_checkpoint,
 )
 from xaieval.models.classifier import Classifier, as_classifier
+from xaieval.models.continuation import Continuation
 from xaieval.models.extra import Extra
 from xaieval.models.multitask import ModelConfig, MultitaskNet, build, calibrate_batchnorm
 from xaieval.models.options import TrainOptions
-from xaieval.models.plain import PlainClassifier, classifier_from_encoder
+from xaieval.models.plain import PlainClassifier, classifier_from_encoder, plain_network
 from xaieval.models.prepared import PreparedModel
 from xaieval.models.preprocessing import Preprocessing
 from xaieval.models.specs import MODELS, ModelSpec
@@ -24,6 +25,7 @@ __all__ = [
     "MODELS",
     "Card",
     "Classifier",
+    "Continuation",
     "Extra",
     "HistoryRow",
     "ModelConfig",
@@ -47,6 +49,7 @@ __all__ = [
     "load_checkpoint",
     "load_encoder_weights",
     "load_weights",
+    "plain_network",
     "read_card",
     "recalibrate_batchnorm",
     "resume_path",
