@@ -70,14 +70,17 @@ def compose(
     for call in calls:
         spec = METHODS[call.id]
         if call.key not in maps:
+            why = None if answer is None else answer.undefined.get(call.key)
             cards.append(
                 {
                     "key": call.key,
                     "label": labels[call.key],
-                    "state": "loading",
+                    "title": f"{call.key}: {spec.summary}",
+                    "state": "loading" if why is None else "undefined",
                     "baseline": spec.baseline,
                     "rows": [],
-                    "badges": [],
+                    "badges": [] if why is None else [{"text": "not defined here", "kind": "flag"}],
+                    "note": why or "",
                 }
             )
             continue

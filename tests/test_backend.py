@@ -14,7 +14,7 @@ import torch
 from xaieval.backend import BULK, INTERACTIVE, PREFETCH, Backend, Request, pick_devices
 from xaieval.cache import HeatmapCache
 from xaieval.errors import Cancelled, DataError, ModelError, XaievalError
-from xaieval.methods import resolve_methods
+from xaieval.methods import MethodCall, MethodSpec, resolve_methods
 from xaieval.models import Classifier, Preprocessing
 from xaieval.types import Heatmap, Sample
 
@@ -358,3 +358,74 @@ def test_devices_are_named_or_found() -> None:
     assert len(pick_devices()) >= 1
     with pytest.raises(ModelError, match="no such device"):
         pick_devices("quantum")
+
+
+def needs_attention() -> MethodCall:
+    spec = MethodSpec(
+        id="custom:attending",
+        label="Attending",
+        summary="reads attention",
+        family="custom",
+        fn=lambda passes, options: passes.attention.weights[0],
+        cost=lambda options: 1,
+        paper="",
+        needs=frozenset({"attention"}),
+    )
+    return MethodCall(spec.id, {}, spec)
+
+
+def test_a_method_that_is_not_for_the_network_says_so_and_spares_the_others(
+    backend: Backend, model: Classifier
+) -> None:
+    wish = request(model, methods=(*METHODS, needs_attention()))
+    told: dict[str, Heatmap] = {}
+    answer = backend.submit(wish, on_map=told.__setitem__).future.result(20)
+    assert set(answer.maps) == set(told) == {call.key for call in METHODS}
+    assert "no attention" in answer.undefined["custom:attending"]
+    CALLS.clear()
+    again = backend.explain(wish)
+    assert again.undefined == answer.undefined
+    assert not CALLS, "what is not defined is kept as well"
+
+
+class Asked(torch.nn.Module):
+    """Logits that depend on the picture and on a question of words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 4, 3, stride=2, padding=1)
+        self.words = torch.nn.Embedding(9, 4)
+
+    def forward(self, x: torch.Tensor, question: torch.Tensor) -> torch.Tensor:
+        seen = torch.relu(self.conv(x)).mean((2, 3))
+        return seen * self.words(question).sum(1)
+
+
+def test_a_second_input_travels_with_its_sample(backend: Backend) -> None:
+    torch.manual_seed(0)
+    example = torch.zeros(2, 3, SIZE, SIZE), torch.ones((2, 3), dtype=torch.int64)
+    classifier = Classifier(
+        Asked(),
+        preprocessing=Preprocessing(
+            input_size=(SIZE, SIZE), resize=None, mean=(0.5,) * 3, std=(0.5,) * 3, name="half"
+        ),
+        example=example[0],
+        example_extra=example[1],
+        target_layer="conv",
+    )
+    picture = sample()
+    answers = {}
+    for name, words in {"short": [1, 2], "long": [1, 2, 3], "other": [4, 5, 6]}.items():
+        asked = Sample(id=name, label=0, read_image=picture.read_image, extra=np.array(words))
+        answers[name] = backend.explain(request(classifier, asked, target=1))
+    maps = [answer.maps["saliency"].values for answer in answers.values()]
+    assert not np.array_equal(maps[0], maps[1])
+    assert not np.array_equal(maps[1], maps[2])
+    net = classifier.module
+    x = classifier.preprocessing.tensor(answers["long"].picture[None])  # type: ignore[union-attr]
+    x.requires_grad_()
+    (gradient,) = torch.autograd.grad(net(x, torch.tensor([[1, 2, 3]]))[0, 1], x)
+    twin = gradient.abs().amax(1)[0].numpy()
+    np.testing.assert_allclose(maps[1], twin, atol=1e-6 * twin.max())
+    with pytest.raises(ModelError, match="needs a second input"):
+        backend.explain(request(classifier, picture))

@@ -372,3 +372,19 @@ def test_cache_info_and_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert "0.4 MB" in call("cache", "info").output
     assert "0.4 MB freed" in call("cache", "clear").output
     assert "0.0 MB" in call("cache", "info").output
+
+
+def test_the_plan_is_printed_and_nothing_runs(here: Path, tmp_path: Path):
+    found = call(
+        "explain",
+        tmp_path / "absent.png",
+        "--checkpoint",
+        here / "results/tiny/checkpoints/seed-1.safetensors",
+        "--methods",
+        "gradcam,saliency,gradient_x_input,smoothgrad,vargrad,integrated_gradients,random",
+        "--plan",
+    )
+    assert found.exit_code == 0, found.output
+    assert "1 forward + 1 backward" in found.output
+    assert "noisy samples: smoothgrad, vargrad" in found.output
+    assert "forward + backward rows: 76 shared, 128 one method at a time" in found.output

@@ -37,6 +37,7 @@ from xaieval.jobs import (
     Ticket,
     alike,
     as_known,
+    extra_of,
     label_of,
     settle,
     target_of,
@@ -240,6 +241,7 @@ class Backend:
             preprocessing = _preprocessing(classifier)
             job.geometry = preprocessing.geometry((image.shape[0], image.shape[1]))
             job.picture = preprocessing.picture(image)
+            job.extra = extra_of(request.sample)
             self._recall(job, classifier)
             if job.prediction is not None and not job.missing():
                 self._finish(job)
@@ -260,7 +262,8 @@ class Backend:
         request = job.request
         device = self.devices[0].split(":")[0]
         # The picture's bytes are hashed once, not for every method.
-        base = digest(__version__, classifier.fingerprint, job.picture, request.exact, device)
+        seen = job.picture, *job.extra
+        base = digest(__version__, classifier.fingerprint, seen, request.exact, device)
         job.keys["logits"] = digest("logits", base)
         for call in request.methods:
             job.keys[call.key] = digest(
@@ -282,7 +285,9 @@ class Backend:
         target = target_of(request, job.prediction)
         for call in request.methods:
             kept = self.cache.get(job.keys[call.key]) if call.cost else None
-            if kept is not None:
+            if kept is not None and "undefined" in kept:
+                job.undefined[call.key] = bytes(kept["undefined"]).decode()
+            elif kept is not None:
                 job.from_cache.add(call.key)
                 job.add_map(call.key, Heatmap(np.asarray(kept["map"]), call.id, target))
 
@@ -335,6 +340,8 @@ class Backend:
         preprocessing = _preprocessing(first.classifier)
         pictures = np.stack([job.picture for job in batch if job.picture is not None])
         x = preprocessing.tensor(pictures).to(device)
+        columns = zip(*(job.extra for job in batch), strict=True)
+        extra = tuple(torch.from_numpy(np.stack(parts)) for parts in columns)
         targets: Literal["predicted"] | torch.Tensor = "predicted"
         if request.target != "predicted":
             targets = torch.tensor([target_of(job.request, None) for job in batch])
@@ -359,8 +366,10 @@ class Backend:
                 x,
                 methods=first.missing(),
                 targets=targets,
+                extra=extra or None,
                 sample_ids=[job.request.sample.id for job in batch],
                 seed=request.seed,
+                skip_undefined=True,
                 on_method=on_method,
                 cancelled=stop,
             )
@@ -369,6 +378,7 @@ class Backend:
             return
         for job, logits in zip(batch, explanation.logits, strict=True):
             job.prediction = np.asarray(logits, np.float64)
+            job.undefined.update(explanation.undefined)
             self._remember(job)
             self._finish(job)
 
@@ -387,7 +397,10 @@ class Backend:
             return
         self.cache.put(job.keys["logits"], {"logits": job.prediction})
         for call in job.request.methods:
-            if call.cost and call.key not in job.from_cache:
+            if call.key in job.undefined:
+                why = np.frombuffer(job.undefined[call.key].encode(), np.uint8)
+                self.cache.put(job.keys[call.key], {"undefined": why})
+            elif call.cost and call.key not in job.from_cache:
                 self.cache.put(job.keys[call.key], {"map": job.maps[call.key].values})
 
     def _finish(self, job: Job, *, error: BaseException | None = None) -> None:
@@ -415,9 +428,12 @@ class Backend:
             target=target_of(job.request, job.prediction),
             label=job.request.sample.label,
             class_names=job.classifier.class_names,
-            maps={call.key: job.maps[call.key] for call in job.request.methods},
+            maps={
+                call.key: job.maps[call.key] for call in job.request.methods if call.key in job.maps
+            },
             elapsed_s=time.perf_counter() - job.submitted,
             from_cache=frozenset(job.from_cache),
+            undefined=dict(job.undefined),
         )
         for ticket in tickets:
             settle(ticket.future, answer=answer)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +64,7 @@ class Answer:
     """The maps of one request, with the prediction they explain.
 
     ``picture`` uint8 (h, w, 3) and ``maps`` (method key -> Heatmap) share the model's input space;
+    ``undefined`` says of the methods without a map why they are not defined for the network;
     ``logits`` and ``probabilities`` are float64 (C,); ``elapsed_s`` counts from submission.
     """
 
@@ -79,6 +80,7 @@ class Answer:
     maps: dict[str, Heatmap]
     elapsed_s: float
     from_cache: frozenset[str]
+    undefined: Mapping[str, str] = field(default_factory=dict)
 
 
 class Ticket:
@@ -113,6 +115,8 @@ class Job:
     prediction: npt.NDArray[np.float64] | None = None
     maps: dict[str, Heatmap] = field(default_factory=dict)
     from_cache: set[str] = field(default_factory=set)
+    undefined: dict[str, str] = field(default_factory=dict)
+    extra: tuple[npt.NDArray[Any], ...] = ()
 
     def join(self, ticket: Ticket) -> bool:
         """Add a ticket unless the job has ended; maps already there are handed over at once."""
@@ -156,7 +160,8 @@ class Job:
             tell(ticket, key, heatmap)
 
     def missing(self) -> tuple[MethodCall, ...]:
-        return tuple(call for call in self.request.methods if call.key not in self.maps)
+        known = self.maps.keys() | self.undefined.keys()
+        return tuple(call for call in self.request.methods if call.key not in known)
 
     def close(self) -> list[Ticket]:
         with self.lock:
@@ -199,11 +204,20 @@ def alike(job: Job, first: Job) -> bool:
         and job.classifier.target_layer == first.classifier.target_layer
         and job.priority == first.priority
         and job.picture.shape == first.picture.shape
+        and [part.shape for part in job.extra] == [part.shape for part in first.extra]
         and job.missing() == first.missing()
         and (a.target == "predicted") == (b.target == "predicted")
         and (a.upsampling, a.exact, a.seed) == (b.upsampling, b.exact, b.seed)
         and job.wanted()
     )
+
+
+def extra_of(sample: Sample) -> tuple[npt.NDArray[Any], ...]:
+    """Return a sample's second input as arrays without a batch axis; empty when it has none."""
+    if sample.extra is None:
+        return ()
+    parts = sample.extra if isinstance(sample.extra, tuple) else (sample.extra,)
+    return tuple(np.asarray(part) for part in parts)
 
 
 def label_of(sample: Sample) -> int:

@@ -41,7 +41,11 @@ class Explained:
 )
 @click.option("--device", default="auto", show_default=True)
 @click.option("--exact", is_flag=True, help="No folding of batch norms, no fast memory format.")
-@click.option("--out", type=FOLDER, required=True, help="Folder to write.")
+@click.option(
+    "--upsampling", default="paper", show_default=True, help="Of low-resolution maps: see methods."
+)
+@click.option("--plan", "only_plan", is_flag=True, help="Print the passes that it takes, and stop.")
+@click.option("--out", type=FOLDER, help="Folder to write.")
 def explain(
     image: Path,
     checkpoint: Path,
@@ -52,13 +56,20 @@ def explain(
     k: int | None,
     device: str,
     exact: bool,
-    out: Path,
+    upsampling: str,
+    only_plan: bool,
+    out: Path | None,
 ) -> None:
     """Explain one IMAGE with a trained model.
 
     Writes the picture, an overlay and a Top-K overlay per method (PNG), the raw maps (maps.npz)
     and predictions and scores (scores.json).
     """
+    if only_plan:
+        _print_plan(methods, checkpoint)
+        return
+    if out is None:
+        raise click.UsageError("Missing option '--out'.")
     from xaieval.backend import Backend, Request
     from xaieval.methods import resolve_methods
     from xaieval.metrics import resolve_metrics, score
@@ -75,6 +86,7 @@ def explain(
             methods=calls,
             target=_target(target, classifier.class_names),
             exact=exact,
+            upsampling=upsampling,
         )
         answer = backend.explain(request)
     finally:
@@ -91,6 +103,26 @@ def explain(
     name = answer.class_names[answer.predicted]
     share = answer.probabilities[answer.predicted]
     click.echo(f"predicted {name} ({share:.3f}); {len(answer.maps)} heatmaps in {out}")
+    for key, why in answer.undefined.items():
+        click.echo(f"no map of {key}: {why}")
+
+
+def _print_plan(methods: tuple[str, ...], checkpoint: Path) -> None:
+    """Print which passes a set of methods shares, and how many each by itself would take."""
+    from xaieval.methods import plan, resolve_methods
+    from xaieval.models import load_checkpoint
+
+    calls = resolve_methods(list(methods))
+    preprocessing = load_checkpoint(checkpoint).preprocessing
+    size = preprocessing.input_size if preprocessing is not None else (224, 224)
+    together, alone = plan(calls), [plan([call]) for call in calls]
+    click.echo(
+        f"{len(calls)} methods, rows through the network for one picture of {size[0]}×{size[1]}:"
+    )
+    for line in together.describe(size):
+        click.echo(f"  {line}")
+    shared, apart = together.gradient_rows(size), sum(p.gradient_rows(size) for p in alone)
+    click.echo(f"forward + backward rows: {shared} shared, {apart} one method at a time")
 
 
 def _sample(image: Path, mask: Path | None) -> Any:
@@ -168,7 +200,7 @@ def _write_json(
     from xaieval.files import write_json
 
     answer = explained.answer
-    found = {
+    found: dict[str, Any] = {
         key: {
             "flags": sorted(heatmap.flags),
             "scores": {
@@ -181,6 +213,8 @@ def _write_json(
         }
         for key, heatmap in answer.maps.items()
     }
+    for key, why in answer.undefined.items():
+        found[key] = {"not_defined": why}
     content = {
         "image": str(image),
         "mask": None if mask is None else str(mask),

@@ -32,6 +32,22 @@ class Seeds(click.ParamType):  # type: ignore[type-arg]
         return tuple(dict.fromkeys(seeds))
 
 
+def _split(text: str) -> list[str]:
+    """Split at commas outside brackets.
+
+    >>> _split("gradcam,sess[of=rise[n_masks=9,p=0.5]]")
+    ['gradcam', 'sess[of=rise[n_masks=9,p=0.5]]']
+    """
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "[") - (letter == "]")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
+
+
 class Names(click.ParamType):  # type: ignore[type-arg]
     """Names joined by commas: ``gradcam,saliency``; commas inside brackets belong to a name."""
 
@@ -40,7 +56,7 @@ class Names(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, tuple):
             return value
-        names = [part.strip() for part in re.split(r",(?![^\[]*\])", str(value))]
+        names = [part.strip() for part in _split(str(value))]
         if not all(names):
             self.fail("an empty name", param, ctx)
         return tuple(names)

@@ -164,6 +164,12 @@ def _groups(
     yield from groups.items()
 
 
+def _defined(seen: Sequence[_Seen], key: str) -> tuple[list[_Seen], list[_Seen]]:
+    """Return the images that have a map of a method, and those whose network it is not for."""
+    without = [it for it in seen if key in it.answer.undefined]
+    return [it for it in seen if key not in it.answer.undefined], without
+
+
 def _stack(
     group: Sequence[_Seen], key: str, regions: Sequence[str]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
@@ -185,7 +191,13 @@ def _scores(shard: Shard, seen: Sequence[_Seen], resolved: Resolved) -> list[dic
     rows: list[dict[str, Any]] = []
     for key, pairs in shard.missing.scores:
         wanted = [m for m in resolved.metrics if m.key in {metric for metric, _ in pairs}]
-        for regions, group in _groups(seen, resolved.regions):
+        defined, without = _defined(seen, key)
+        for it in without:
+            for metric, region in pairs:
+                fixed = {"metric_key": metric, "rule_digest": rules.digest}
+                found = {"value": float("nan"), "reason": "not-defined-for-model"}
+                rows.append(_common(shard, it, calls[key], region) | fixed | found)
+        for regions, group in _groups(defined, resolved.regions):
             scores = None
             if regions:
                 scores = score(*_stack(group, key, regions), metrics=wanted, rules=rules)
@@ -211,7 +223,11 @@ def _map_stats(shard: Shard, seen: Sequence[_Seen], resolved: Resolved) -> list[
     calls = {call.key: call for call in resolved.calls}
     rows: list[dict[str, Any]] = []
     for key, wanted in shard.missing.stats:
-        for regions, group in _groups(seen, resolved.regions):
+        defined, without = _defined(seen, key)
+        nothing = dict.fromkeys(_STATISTICS)
+        for it in without:
+            rows += [_common(shard, it, calls[key], region) | nothing for region in wanted]
+        for regions, group in _groups(defined, resolved.regions):
             found: dict[tuple[str, str], Mapping[str, Any]] = {}
             if regions:
                 # Under the default rules whatever the study's: the table names no rules.
