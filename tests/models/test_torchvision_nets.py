@@ -103,9 +103,13 @@ def test_the_real_torchvision(torchvision, arch):
     if arch == "vgg16":
         return  # names and shapes are enough for half a gigabyte
     theirs = theirs.to_empty(device="cpu").eval()
-    for tensor in (*theirs.parameters(), *theirs.buffers()):
-        if tensor.is_floating_point():
-            nn.init.uniform_(tensor, 0.01, 0.03)
+    for name, tensor in theirs.state_dict().items():
+        if tensor.ndim > 1:
+            nn.init.normal_(tensor, std=tensor[0].numel() ** -0.5)
+        elif name.endswith(("bias", "running_mean")):
+            nn.init.normal_(tensor, std=0.1)
+        elif tensor.is_floating_point():
+            nn.init.uniform_(tensor, 0.5, 1.5)
     ours = ours.to_empty(device="cpu").eval()
     ours.load_state_dict(theirs.state_dict(), strict=True)
     x = torch.randn(1, 3, 224, 224)
