@@ -24,6 +24,7 @@ ORDER = [
     "models",
     "methods",
     "metrics",
+    "sanity",
     "stats",
     "cache",
     "jobs",

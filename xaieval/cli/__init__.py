@@ -13,6 +13,7 @@ from xaieval.cli.caching import cache
 from xaieval.cli.datasets import data
 from xaieval.cli.explaining import explain
 from xaieval.cli.listing import list_tables
+from xaieval.cli.sanity import sanity
 from xaieval.cli.serving import demo, serve
 from xaieval.cli.studies import reproduce, run, summary, train
 from xaieval.errors import Cancelled, XaievalError
@@ -44,5 +45,6 @@ def main() -> None:
     """Explain image classifiers with heatmaps, score them against pixel masks, compare methods."""
 
 
-for _command in (demo, serve, data, train, run, summary, reproduce, explain, list_tables, cache):
+_STUDIES = (train, run, sanity, summary, reproduce)
+for _command in (demo, serve, data, *_STUDIES, explain, list_tables, cache):
     main.add_command(_command)

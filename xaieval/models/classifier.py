@@ -223,6 +223,23 @@ class Classifier:
         """Whether the network has a second input, as ``example_extra`` says."""
         return bool(self._example_extra)
 
+    def with_module(self, module: nn.Module) -> Classifier:
+        """Return the same wrapper around another network of the same structure."""
+        try:
+            layer = self.target_layer
+        except ModelError:
+            layer = "auto"  # there is none; the other network says so where it matters
+        return Classifier(
+            module,
+            preprocessing=self.preprocessing,
+            class_names=self._given_names,
+            target_layer=layer,
+            logits=self._rule,
+            name=self.name,
+            example=self._example,
+            example_extra=self._example_extra or None,
+        )
+
     @torch.no_grad()
     def logits(self, x: Tensor, extra: Extra | None = None) -> Tensor:
         """Return the logits (B, C) of model input, without gradients, exactly as trained.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xaieval.study.config import Study, builtin_studies, load_study
+    from xaieval.study.gate import gate_study
     from xaieval.study.published import import_published
     from xaieval.study.results import Results, default_out, demo_results
     from xaieval.study.runner import run_study
@@ -20,6 +21,7 @@ _HOME = {
     "Study": "config",
     "builtin_studies": "config",
     "load_study": "config",
+    "gate_study": "gate",
     "import_published": "published",
     "Results": "results",
     "default_out": "results",
@@ -35,6 +37,7 @@ __all__ = [
     "builtin_studies",
     "default_out",
     "demo_results",
+    "gate_study",
     "import_published",
     "load_study",
     "run_study",

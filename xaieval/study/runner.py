@@ -14,6 +14,7 @@ from xaieval.progress import Progress, Report, silent
 from xaieval.study.checkpoints import checkpoint_path, differences, other_settings
 from xaieval.study.config import Study
 from xaieval.study.data import open_study_data, populations, study_splits
+from xaieval.study.gate import gate_study
 from xaieval.study.lock import locked
 from xaieval.study.manifest import MANIFEST, STUDY_FILE
 from xaieval.study.parts import SCHEMAS, merge_parts, write_part
@@ -45,7 +46,7 @@ def run_study(
 
     Only what is missing is computed: a killed run goes on where it stopped, a second run does
     nothing, a new metric or method is added to what is there. Heatmaps come from the backend's
-    cache where it still holds them.
+    cache where it still holds them. With ``[run] sanity = true`` the sanity gate follows.
 
     Parameters
     ----------
@@ -101,6 +102,8 @@ def run_study(
         if shards or manifest.get("status") != "finished":
             manifest |= {"status": "finished", "finished": now()}
             write_json(folder / MANIFEST, manifest)
+    if study.run.sanity:
+        gate_study(study, data=data, out=folder, seeds=seeds, device=device, report=report)
     return Results(folder)
 
 

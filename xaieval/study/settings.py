@@ -171,12 +171,16 @@ class ScoreSettings:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """``[run]``: device, whether one faulty image stops the run, which splits are scored."""
+    """``[run]``: device, whether one faulty image stops the run, which splits are scored.
+
+    ``sanity``: run the sanity gate on every model afterwards.
+    """
 
     device: str = "auto"
     strict: bool = False
     splits: tuple[Literal["train", "test"], ...] = ("train", "test")
     chunk: int = 32
+    sanity: bool = False
 
     def __post_init__(self) -> None:
         _positive(self.chunk, "chunk")
