@@ -17,6 +17,7 @@ from torch import Tensor
 
 from xaieval.errors import Cancelled, MethodError, ModelError
 from xaieval.methods.passes import Attention, Found, Need
+from xaieval.methods.rules import run_rules
 from xaieval.methods.spec import BackwardRule
 from xaieval.models import PreparedModel
 from xaieval.models.attention import capture_attention
@@ -206,9 +207,23 @@ class Engine:
         ]
 
     def by_rules(
-        self, rules: Sequence[BackwardRule], x: Tensor, targets: Tensor, extra: Extra = ()
+        self,
+        rules: Sequence[BackwardRule],
+        x: Tensor,
+        targets: Tensor,
+        extra: Extra = (),
+        *,
+        bounds: tuple[Tensor, Tensor],
+        baselines: Mapping[str, Tensor],
     ) -> list[Tensor]:
         """Run one forward and a backward by each rule of one group, for at most a pass of images.
+
+        Parameters
+        ----------
+        bounds : (low, high), each (n, C or 1, 1, 1)
+            Least and largest value of ``x``.
+        baselines : mapping of name -> float (n, C, H, W)
+            Those that DeepLIFT asks for.
 
         Returns
         -------
@@ -218,13 +233,15 @@ class Engine:
         full, chosen = fill(x.detach(), size), fill(targets, size)
         more = tuple(fill(t, size) for t in extra)
 
-        def forward(rows: Tensor) -> Tensor:
-            times = len(rows) // size  # a rule that compares runs the images more than once
-            return self.prepared.logits(rows, tuple(torch.cat([t] * times) for t in more) or None)
-
-        from xaieval.methods.rules import run_rules
-
-        found = run_rules(rules, forward, full, lambda _: chosen, module=self.prepared.module)
+        found = run_rules(
+            rules,
+            lambda rows: self.prepared.logits(rows, more or None),
+            full,
+            lambda _: chosen,
+            module=self.prepared.module,
+            bounds=(fill(bounds[0], size), fill(bounds[1], size)),
+            baselines={name: fill(baseline, size) for name, baseline in baselines.items()},
+        )
         return [relevance[:count].detach() for relevance in found]
 
 

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from xaieval.errors import MethodError, NotDefinedError
+from xaieval.methods.baseline_inputs import baseline_input
 from xaieval.methods.calls import MethodCall, parse_method
 from xaieval.methods.engine import Engine, Extra, Rows, fill
 from xaieval.methods.inputs import check_range, checked_ids, checked_targets
 from xaieval.methods.passes import Found, Need, Passes
 from xaieval.methods.planner import Plan, plan
 from xaieval.methods.pooling import pool
+from xaieval.methods.rules import DeepLiftRule
 from xaieval.methods.spec import BackwardRule
 from xaieval.methods.streams import Joined, Reads, Stream
 from xaieval.models import Classifier, PreparedModel
@@ -223,11 +225,23 @@ class Run:
         prepared = self.bench.for_rules(rules[0].folded)
         engine = Engine(prepared, self.rows, self.cancelled)
         parts: dict[BackwardRule, list[Tensor]] = {rule: [] for rule in rules}
+        passes = self._passes(self._whole, {})
+        low, high = passes.bounds()
+        baselines = {
+            rule.baseline: baseline_input(rule.baseline, passes)
+            for rule in rules
+            if isinstance(rule, DeepLiftRule)
+        }
 
         def work(start: int, stop: int) -> None:
             image = torch.arange(start, stop, device=self.x.device)
             found = engine.by_rules(
-                rules, self.x[start:stop], self.targets[start:stop], self._extra(image)
+                rules,
+                self.x[start:stop],
+                self.targets[start:stop],
+                self._extra(image),
+                bounds=(low[start:stop], high[start:stop]),
+                baselines={name: b[start:stop] for name, b in baselines.items()},
             )
             for rule, relevance in zip(rules, found, strict=True):
                 parts[rule].append(relevance)

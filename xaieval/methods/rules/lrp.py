@@ -173,10 +173,7 @@ class LrpWatch(Watch):
             return
         low = high = None
         if "box" in self._first and self._bounds is not None:
-            low, high = (
-                bound.to(x).reshape(1, -1, *[1] * (x.ndim - 2)).expand_as(x)
-                for bound in self._bounds
-            )
+            low, high = (bound.to(x).expand_as(x) for bound in self._bounds)
         self._pictures[x] = _Picture(None, low, high)
 
     def handle(self, call: Call) -> Any:

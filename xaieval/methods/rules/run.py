@@ -45,8 +45,9 @@ def run_rules(
         ``choose(logits)`` -> int64 (b,), the class to explain of each row.
     module : torch.nn.Module
         What ``forward`` runs: frozen, in eval mode. It names the layers in errors.
-    bounds : (low, high), each float (C,), optional
-        The range of ``x`` per channel, for the box rule.
+    bounds : (low, high), optional
+        The least and largest value of ``x``, float of any shape that broadcasts to it; for the
+        box rule.
     baselines : mapping of name -> float (b, C, H, W), optional
         For DeepLIFT; zeros when it is not there.
 
