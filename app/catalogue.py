@@ -99,6 +99,11 @@ class Catalogue:
         return {call.key: call for call in (*own, *resolve_methods(rest))}
 
     @cached_property
+    def own_methods(self) -> tuple[str, ...]:
+        """Keys of the study's own methods."""
+        return tuple(call.key for call in resolve_methods(list(self.results.study.explain.methods)))
+
+    @cached_property
     def first_methods(self) -> tuple[str, ...]:
         """What is shown until somebody chooses: those that compete, and one baseline beside."""
         own = resolve_methods(list(self.results.study.explain.methods))

@@ -35,6 +35,7 @@ class Controls:
         self.methods = pmui.MultiPill(
             label="Methods", variant="filled", sx={"gap": "4px"}, stylesheets=[HIDE_LABEL], **small
         )
+        self.add_method = pmui.Select(label="Add a method", **small)
         self.k = pmui.EditableIntSlider(label="K", start=1, end=2, value=1, **small)
         self.k_reset = pmui.Button(
             label="K = mask size", variant="text", size="small", margin=0, disabled=True
@@ -79,6 +80,7 @@ class Controls:
             strip,
             _heading("Methods"),
             self.methods,
+            self.add_method,
             _heading("Top-K, in pixels"),
             self.k,
             self.k_reset,

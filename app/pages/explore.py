@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 import param
 
 from xaieval.errors import XaievalError
+from xaieval.methods import FAMILIES
 from xaieval.study import Results
 
 from ..cards import Cards, Strip
@@ -78,6 +79,7 @@ class ExplorePage(pn.viewable.Viewer):
         ):
             widget.param.watch(lambda event, name=name: self._set(name, event.new), "value")
         panel.methods.param.watch(self._on_methods, "value")
+        panel.add_method.param.watch(self._on_add_method, "value")
         panel.k.param.watch(lambda event: self._set("k", int(event.new)), "value")
         panel.k_reset.on_click(lambda _: self._set("k", None))
 
@@ -93,6 +95,12 @@ class ExplorePage(pn.viewable.Viewer):
             return
         keys = tuple(key for key in self.catalogue.methods if key in event.new)
         self._set("methods", () if keys == self.catalogue.first_methods else keys)
+
+    def _on_add_method(self, event: param.parameterized.Event) -> None:
+        if self._settling or self.catalogue is None or not event.new:
+            return
+        shown = {*(self.state.methods or self.catalogue.first_methods), event.new}
+        self._set("methods", tuple(key for key in self.catalogue.methods if key in shown))
 
     def _on_choose(self, image: str) -> None:
         self._set("image", image)
@@ -210,8 +218,12 @@ class ExplorePage(pn.viewable.Viewer):
             self.state.methods = tuple(k for k in self.state.methods if k in catalogue.methods)
         keys = self.state.methods or catalogue.first_methods
         labels = method_labels(tuple(catalogue.methods.values()))
+        near = [key for key in catalogue.methods if key in {*catalogue.own_methods, *keys}]
         self.controls.methods.param.update(
-            options={labels[key]: key for key in catalogue.methods}, value=list(keys)
+            options={labels[key]: key for key in near}, value=list(keys)
+        )
+        self.controls.add_method.param.update(
+            groups=_by_family(catalogue, labels, without=near), value=""
         )
 
     # ---------------------------------------------------------------- showing
@@ -318,6 +330,18 @@ def _no_model(item: Item, state: AppState) -> dict[str, Any]:
             "lines": [f"{item.sample_id} has no trained model of seed {state.seed} in this split."],
         },
     }
+
+
+def _by_family(
+    catalogue: Catalogue, labels: dict[str, str], *, without: list[str]
+) -> dict[str, dict[str, str]]:
+    """Return family -> label -> key of the methods that are not at hand yet, with their cost."""
+    groups: dict[str, dict[str, str]] = {}
+    for key, call in catalogue.methods.items():
+        if key not in without:
+            rows = f" · {call.cost:,} passes" if call.cost > 1 else ""
+            groups.setdefault(FAMILIES[call.spec.family], {})[f"{labels[key]}{rows}"] = key
+    return groups
 
 
 def _titles(opened: dict[str, Results]) -> dict[str, str]:

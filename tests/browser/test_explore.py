@@ -185,7 +185,7 @@ def test_a_link_restores_the_view(open_page: OpenPage, server: str) -> None:
         ("seed=seed-7", "no model seed"),
         ("class=pebble&split=nowhere", "no class"),
         ("study=%3Cscript%3Ealert(1)%3C/script%3E", "no study"),
-        ("methods=gradcam+lime", "no method"),
+        ("methods=gradcam+grdcam", "no method"),
         ("target=pebble", "no class"),
         ("metric=elegance", "no metric"),
         ("k=99999999px", None),

@@ -8,10 +8,11 @@ from xaieval.methods.passes import Passes
 from xaieval.methods.planner import Plan, plan
 from xaieval.methods.pooling import POOLINGS, pool
 from xaieval.methods.registry import METHODS
-from xaieval.methods.spec import MethodSpec, Option
+from xaieval.methods.spec import FAMILIES, MethodSpec, Option
 from xaieval.methods.streams import Stream, StreamSpec
 
 __all__ = [
+    "FAMILIES",
     "METHODS",
     "POOLINGS",
     "UPSAMPLINGS",

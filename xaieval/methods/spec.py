@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
@@ -15,6 +16,19 @@ from xaieval.methods.streams import StreamSpec
 
 Options = Mapping[str, Any]
 
+FAMILIES: dict[str, str] = {
+    "gradient": "Gradients",
+    "modified-backward": "Modified backward",
+    "cam": "Class activation maps",
+    "attention": "Attention",
+    "perturbation": "Perturbation",
+    "enhancer": "Enhancers of another method",
+    "baseline": "Reference lines",
+    "captum": "Captum",
+    "custom": "Your own",
+}
+"""Family -> what it is called."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -25,10 +39,11 @@ class Option:
     default : object
     help : str
         Meaning and unit.
-    kind : "int", "float", "choice" or "any"
-        What values it takes; "any" is checked by whoever reads it.
-    low : float
-        Least value of a number.
+    kind : "int", "float", "choice", "method" or "any"
+        What values it takes; "method": another method, by its key; "any" is checked by whoever
+        reads it.
+    low, high : float
+        Least and largest value of a number.
     choices : tuple of str
         Of a choice.
     optional : bool
@@ -37,8 +52,9 @@ class Option:
 
     default: Any
     help: str
-    kind: Literal["int", "float", "choice", "any"]
+    kind: Literal["int", "float", "choice", "method", "any"]
     low: float = 0
+    high: float = math.inf
     choices: tuple[str, ...] = ()
     optional: bool = False
 
@@ -48,9 +64,9 @@ class Option:
         Raises
         ------
         ConfigError
-            When it has another type, lies below ``low`` or is no known choice.
+            When it has another type, lies outside ``low`` to ``high`` or is no known choice.
         """
-        if self.kind == "any" or (value is None and self.optional):
+        if self.kind in ("any", "method") or (value is None and self.optional):
             return value
         if self.kind == "choice":
             if value not in self.choices:
@@ -58,11 +74,12 @@ class Option:
             return str(value)
         whole = self.kind == "int"
         number = isinstance(value, int) or (isinstance(value, float) and not whole)
-        if isinstance(value, bool) or not number or not value >= self.low:
+        if isinstance(value, bool) or not number or not self.low <= value <= self.high:
             raise ConfigError(
                 f"bad value of option {name!r}",
                 where=where,
-                expected=f"{'a whole number' if whole else 'a number'} of at least {self.low:g}",
+                expected=f"{'a whole number' if whole else 'a number'} of at least {self.low:g}"
+                + (f" and at most {self.high:g}" if self.high < math.inf else ""),
                 got=repr(value),
             )
         return value if whole else float(value)
@@ -95,8 +112,7 @@ class MethodSpec:
     ----------
     id, label, summary : str
     family : str
-        ``gradient``, ``modified-backward``, ``cam``, ``attention``, ``perturbation``, ``enhancer``,
-        ``baseline``, ``captum`` or ``custom``.
+        A key of ``FAMILIES``.
     fn : callable
         ``fn(passes, options) -> attribution``, float (b, C, H, W), or (b, 1, H, W) when the method
         has one channel. Row i may depend on row i of ``passes`` only.
@@ -145,6 +161,8 @@ class MethodSpec:
         strange = self.needs - set(get_args(Need))
         if strange:
             raise unknown("need", sorted(strange)[0], get_args(Need), where=self.id)
+        if self.family not in FAMILIES:
+            raise unknown("family", self.family, FAMILIES, where=self.id)
         if self.stream is not None and self.backward is not None:
             raise MethodError("a method has a stream or a backward, not both", where=self.id)
         if self.default_pooling is not None:
