@@ -13,8 +13,9 @@ import torch
 
 from xaieval.backend import BULK, INTERACTIVE, PREFETCH, Backend, Request, pick_devices
 from xaieval.cache import HeatmapCache
-from xaieval.errors import Cancelled, DataError, ModelError, XaievalError
-from xaieval.methods import MethodCall, MethodSpec, resolve_methods
+from xaieval.errors import Cancelled, DataError, MethodError, ModelError, XaievalError
+from xaieval.jobs import Errand
+from xaieval.methods import Explainer, MethodCall, MethodSpec, resolve_methods
 from xaieval.models import Classifier, Preprocessing
 from xaieval.types import Heatmap, Sample
 
@@ -429,3 +430,71 @@ def test_a_second_input_travels_with_its_sample(backend: Backend) -> None:
     np.testing.assert_allclose(maps[1], twin, atol=1e-6 * twin.max())
     with pytest.raises(ModelError, match="needs a second input"):
         backend.explain(request(classifier, picture))
+
+
+# ---------------------------------------------------------------- errands
+
+
+def test_an_errand_runs_on_the_device_s_thread(backend: Backend, model: Classifier) -> None:
+    def work(explainer: Explainer, errand: Errand) -> tuple[str, bool]:
+        return threading.current_thread().name, explainer.classifier is model
+
+    assert backend.call(model, work) == ("xaieval-cpu", True)
+
+
+def test_an_errand_gives_way_to_whoever_waits(backend: Backend, model: Classifier) -> None:
+    order, begun, asked = [], threading.Event(), threading.Event()
+
+    def work(explainer: Explainer, errand: Errand) -> None:
+        begun.set()
+        assert asked.wait(20)
+        deadline = time.monotonic() + 20
+        while not order and time.monotonic() < deadline:
+            errand.give_way()
+        order.append("errand")
+
+    thread = threading.Thread(target=backend.call, args=(model, work))
+    thread.start()
+    assert begun.wait(20)
+    ticket = backend.submit(request(model), on_map=lambda key, _: order.append(key))
+    asked.set()
+    ticket.future.result(20)
+    thread.join(20)
+    assert order[-1] == "errand"
+    assert len(order) == 1 + len(METHODS)
+
+
+def test_an_errand_s_error_is_told_to_whoever_sent_it(backend: Backend, model: Classifier) -> None:
+    def work(explainer: Explainer, errand: Errand) -> None:
+        raise DataError("odd", where="here")
+
+    with pytest.raises(DataError, match="here: odd"):
+        backend.call(model, work)
+    assert backend.explain(request(model)).maps  # the worker lives
+
+
+def test_closing_ends_an_errand(backend: Backend, model: Classifier) -> None:
+    begun, ended = threading.Event(), []
+
+    def work(explainer: Explainer, errand: Errand) -> None:
+        begun.set()
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            errand.give_way()
+
+    def send() -> None:
+        try:
+            backend.call(model, work)
+        except Cancelled:
+            ended.append("cancelled")
+
+    threads = [threading.Thread(target=send) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert begun.wait(20)
+    backend.close()
+    for thread in threads:
+        thread.join(20)
+    assert ended == ["cancelled"] * 2
+    with pytest.raises(MethodError, match="closed"):
+        backend.call(model, work)

@@ -59,12 +59,12 @@ def answers(classifier: Classifier, count: int = 3) -> list[Answer]:
 
 
 def made(classifier: Classifier, method: str = "saliency", count: int = 3) -> ModelEvaluator:
-    subjects = subjects_of(classifier, HALF, answers(classifier, count), torch.device("cpu"))
+    subjects = subjects_of(classifier, answers(classifier, count), torch.device("cpu"))
     return ModelEvaluator(Explainer(classifier), parse_method(method), subjects)
 
 
 def test_subjects(classifier: Classifier) -> None:
-    found = subjects_of(classifier, HALF, answers(classifier), torch.device("cpu"))
+    found = subjects_of(classifier, answers(classifier), torch.device("cpu"))
     black = HALF.tensor(np.zeros((1, SIZE, SIZE, 3), np.uint8))[0]
     white = HALF.tensor(np.full((1, SIZE, SIZE, 3), 255, np.uint8))[0]
     for subject, answer in zip(found, answers(classifier), strict=True):

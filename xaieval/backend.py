@@ -12,10 +12,10 @@ import itertools
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from xaieval.jobs import (
     INTERACTIVE,
     PREFETCH,
     Answer,
+    Errand,
     Job,
     OnMap,
     Request,
@@ -58,6 +59,7 @@ __all__ = [
 ]
 
 _MAX_MODELS = 16
+T = TypeVar("T")
 
 
 def pick_devices(device: str = "auto") -> tuple[str, ...]:
@@ -102,6 +104,7 @@ class Backend:
         self.idle_s = idle_s
         self._condition = threading.Condition()
         self._queue: list[Job] = []
+        self._errands: list[Errand] = []
         self._open: set[Job] = set()
         self._flying: dict[str, Job] = {}
         self._order = itertools.count()
@@ -185,6 +188,40 @@ class Backend:
             raise
         return answers
 
+    def call(
+        self,
+        checkpoint: Path | Classifier,
+        work: Callable[[Explainer, Errand], T],
+        *,
+        upsampling: str = "paper",
+        exact: bool = False,
+        priority: int = BULK,
+    ) -> T:
+        """Have ``work(explainer, errand)`` done on a device's thread, and wait for it.
+
+        ``work`` should call ``errand.give_way()`` between steps, so that whoever waits for a
+        heatmap is served first, and hand ``errand.cancelled`` to what runs passes.
+
+        Raises
+        ------
+        Cancelled
+            When the backend is closed meanwhile.
+        """
+        errand = Errand(
+            self.classifier(checkpoint), work, upsampling, exact, priority, next(self._order)
+        )
+        with self._condition:
+            if self._closed:
+                raise MethodError("the backend is closed")
+            self._errands.append(errand)
+            self._condition.notify()
+        try:
+            found: T = errand.future.result()
+        except BaseException:
+            errand.dropped = True
+            raise
+        return found
+
     def classifier(self, checkpoint: Path | Classifier) -> Classifier:
         """Return the classifier of a checkpoint, loaded once while the file is unchanged."""
         if isinstance(checkpoint, Classifier):
@@ -218,7 +255,10 @@ class Backend:
             self._closed = True
             jobs = list(self._open)
             self._queue.clear()
+            errands, self._errands = self._errands, []
             self._condition.notify_all()
+        for errand in errands:
+            errand.future.set_exception(Cancelled())
         for job in jobs:
             for ticket in job.close():
                 job.drop(ticket)
@@ -297,12 +337,15 @@ class Backend:
         while True:
             idle = False
             with self._condition:
-                if not self._queue and not self._closed:
+                if not (self._queue or self._errands or self._closed):
                     idle = not self._condition.wait(timeout=self.idle_s)
                 if self._closed:
                     return
-                batch = self._take()
-            if batch:
+                errand = self._next_errand()
+                batch = [] if errand is not None else self._take()
+            if errand is not None:
+                self._serve(device, errand)
+            elif batch:
                 self._attempt(device, batch)
             elif idle:
                 self._release(device)
@@ -336,7 +379,9 @@ class Backend:
         first = batch[0]
         assert first.classifier is not None
         request = first.request
-        explainer = self._explainer(device, first.classifier, request)
+        explainer = self._explainer(
+            device, first.classifier, exact=request.exact, upsampling=request.upsampling
+        )
         preprocessing = _preprocessing(first.classifier)
         pictures = np.stack([job.picture for job in batch if job.picture is not None])
         x = preprocessing.tensor(pictures).to(device)
@@ -381,6 +426,41 @@ class Backend:
             job.undefined.update(explanation.undefined)
             self._remember(job)
             self._finish(job)
+
+    def _next_errand(self) -> Errand | None:
+        """Take the first errand unless a request comes before it; the condition is held."""
+        self._errands = [errand for errand in self._errands if not errand.dropped]
+        if not self._errands:
+            return None
+        errand = min(self._errands, key=lambda e: (e.priority, e.order))
+        if any((job.priority, job.order) < (errand.priority, errand.order) for job in self._queue):
+            return None
+        self._errands.remove(errand)
+        return errand
+
+    def _serve(self, device: str, errand: Errand) -> None:
+        """Do an errand; requests that matter more are served in its pauses."""
+
+        def give_way() -> None:
+            while True:
+                with self._condition:
+                    urgent = any(job.priority < errand.priority for job in self._queue)
+                    batch = self._take() if urgent else []
+                if errand.cancelled():
+                    raise Cancelled
+                if not batch:
+                    return
+                self._attempt(device, batch)
+
+        errand.give_way = give_way
+        errand.cancelled = lambda: self._closed or errand.dropped
+        try:
+            explainer = self._explainer(
+                device, errand.classifier, exact=errand.exact, upsampling=errand.upsampling
+            )
+            errand.future.set_result(errand.work(explainer, errand))
+        except (Exception, Cancelled) as error:  # told to whoever waits for it
+            errand.future.set_exception(error)
 
     def _put_back(self, batch: list[Job]) -> None:
         """Queue again what is still wanted after a stop between chunks."""
@@ -438,13 +518,13 @@ class Backend:
         for ticket in tickets:
             settle(ticket.future, answer=answer)
 
-    def _explainer(self, device: str, classifier: Classifier, request: Request) -> Explainer:
+    def _explainer(
+        self, device: str, classifier: Classifier, *, exact: bool, upsampling: str
+    ) -> Explainer:
         kept = self._explainers[device]
-        key = (classifier.fingerprint, classifier.target_layer, request.exact, request.upsampling)
+        key = (classifier.fingerprint, classifier.target_layer, exact, upsampling)
         if key not in kept:
-            kept[key] = Explainer(
-                classifier, device=device, exact=request.exact, upsampling=request.upsampling
-            )
+            kept[key] = Explainer(classifier, device=device, exact=exact, upsampling=upsampling)
         kept.move_to_end(key)
         while len(kept) > _MAX_MODELS:
             kept.popitem(last=False)

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xaieval.jobs import Answer
+from xaieval.errors import ModelError
+from xaieval.jobs import Answer, extra_of
 from xaieval.methods import Explainer, MethodCall
 from xaieval.methods.streams import Stream
 from xaieval.metrics import Subject
-from xaieval.models import Classifier, Preprocessing
+from xaieval.models import Classifier
+from xaieval.types import Sample
 
 
 class ModelEvaluator:
@@ -31,6 +33,8 @@ class ModelEvaluator:
         Study seed of stochastic methods.
     cancelled : callable, optional
         Asked before each pass.
+    give_way : callable, optional
+        Called between passes, where other work may run.
     """
 
     def __init__(
@@ -42,7 +46,9 @@ class ModelEvaluator:
         extra: tuple[Tensor, ...] = (),
         seed: int = 0,
         cancelled: Callable[[], bool] | None = None,
+        give_way: Callable[[], None] = lambda: None,
     ) -> None:
+        self._give_way = give_way
         self.explainer, self.method, self.subjects = explainer, method, tuple(subjects)
         self._extra, self._seed, self._cancelled = extra, seed, cancelled
 
@@ -53,18 +59,21 @@ class ModelEvaluator:
 
     def logits(self, rows: Tensor, images: Sequence[int]) -> Tensor:
         """Return logits (n, classes) of rows (n, C, H, W)."""
+        self._give_way()
         block = _Block(rows, images)
         self.explainer.feed([block], extra=self._extra or None, cancelled=self._cancelled)
         return torch.cat(block.found)
 
     def gradients(self, rows: Tensor, images: Sequence[int], targets: Sequence[int]) -> Tensor:
         """Return the gradient (n, C, H, W) of each row's target logit."""
+        self._give_way()
         return self.explainer.gradients(
             rows, torch.tensor(targets), extra=self._second(images), cancelled=self._cancelled
         )
 
     def maps(self, rows: Tensor, images: Sequence[int]) -> Any:
         """Return the method's maps float32 (n, H, W) of rows, for their subjects' targets."""
+        self._give_way()
         explanation = self.explainer.run(
             rows,
             methods=(self.method,),
@@ -100,33 +109,41 @@ class _Block(Stream):
 
 
 def subjects_of(
-    classifier: Classifier,
-    preprocessing: Preprocessing,
-    answers: Sequence[Answer],
-    device: torch.device,
+    classifier: Classifier, answers: Sequence[Answer], device: torch.device
 ) -> list[Subject]:
     """Return what scores need to know of pictures that were explained.
 
     Classes that an image can have several of (labels are vectors) have no softmax.
+
+    Raises
+    ------
+    ModelError
+        When the classifier does not say how pictures become its input.
     """
-    ends = [
-        torch.tensor([(end - m) / s for m, s in zip(*stats, strict=True)], device=device)
-        for end in (0.0, 1.0)
-        for stats in [(preprocessing.mean, preprocessing.std)]
-    ]
-    low, high = (end[:, None, None] for end in ends)
-    found = []
-    for answer in answers:
-        x = preprocessing.tensor(answer.picture[None]).to(device)[0]
-        found.append(
-            Subject(
-                answer.sample_id,
-                x,
-                low.to(x.dtype),
-                high.to(x.dtype),
-                predicted=answer.predicted,
-                target=answer.target,
-                single=not isinstance(answer.label, np.ndarray),
-            )
+    preprocessing = classifier.preprocessing
+    if preprocessing is None:
+        raise ModelError(
+            "scores that change pictures need the range of model input",
+            where=classifier.name,
+            fix="give Classifier(..., preprocessing=Preprocessing(...))",
         )
-    return found
+    mean, std = (torch.tensor(v)[:, None, None] for v in (preprocessing.mean, preprocessing.std))
+    low, high = (-mean / std).to(device), ((1 - mean) / std).to(device)
+    return [
+        Subject(
+            answer.sample_id,
+            preprocessing.tensor(answer.picture[None])[0].to(device),
+            low,
+            high,
+            predicted=answer.predicted,
+            target=answer.target,
+            single=not isinstance(answer.label, np.ndarray),
+        )
+        for answer in answers
+    ]
+
+
+def second_inputs(samples: Sequence[Sample]) -> tuple[Tensor, ...]:
+    """Return the second input of some samples, tensors (B, ...); empty when they have none."""
+    columns = zip(*(extra_of(sample) for sample in samples), strict=True)
+    return tuple(torch.from_numpy(np.stack(parts)) for parts in columns)

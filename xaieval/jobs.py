@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from xaieval.errors import Cancelled, DataError, MethodError, XaievalError
 from xaieval.geometry import Geometry
-from xaieval.methods import MethodCall
+from xaieval.methods import Explainer, MethodCall
 from xaieval.models import Classifier
 from xaieval.types import Heatmap, Image, Sample
 
@@ -167,6 +167,30 @@ class Job:
         with self.lock:
             self.closed = True
             return list(self.tickets)
+
+
+@dataclass(eq=False)
+class Errand:
+    """Work of any kind that needs a device's thread; ``give_way`` and ``cancelled`` are for it.
+
+    Attributes
+    ----------
+    give_way : callable
+        Serves requests that matter more; raises ``Cancelled`` when nobody waits any more.
+    cancelled : callable
+        Says whether nobody waits any more.
+    """
+
+    classifier: Classifier
+    work: Callable[[Explainer, Errand], Any]
+    upsampling: str
+    exact: bool
+    priority: int
+    order: int
+    future: Future[Any] = field(default_factory=Future)
+    dropped: bool = False
+    give_way: Callable[[], None] = lambda: None
+    cancelled: Callable[[], bool] = lambda: False
 
 
 def tell(ticket: Ticket, key: str, heatmap: Heatmap) -> None:

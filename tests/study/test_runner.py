@@ -96,6 +96,7 @@ class Counting:
         self.inner = Backend("cpu", cache=HeatmapCache(folder=folder))
         self.asked: list[tuple[str, ...]] = []
         self.stop_after = stop_after
+        self.called = 0
 
     def explain_many(self, checkpoint: Path, samples: Sequence[Any], **options: Any) -> list[Any]:
         if self.stop_after is not None and len(self.asked) >= self.stop_after:
@@ -103,6 +104,10 @@ class Counting:
         answers = self.inner.explain_many(checkpoint, samples, **options)
         self.asked.append(tuple(call.key for call in options["methods"]))
         return answers
+
+    def call(self, *arguments: Any, **options: Any) -> Any:
+        self.called += 1
+        return self.inner.call(*arguments, **options)
 
     @property
     def computed(self) -> int:
@@ -324,6 +329,53 @@ def test_a_new_method_is_the_only_one_explained(out: Path, use: Any, backend: An
     assert set(more.asked) == {("gradient_x_input",)}
     assert results.method_ids[-1] == "gradient_x_input"
     assert len(results.scores(method_id="gradient_x_input")) == 2 * 16 * 2
+
+
+FAITHFUL = ("deletion@steps=5", "falsification_margin@k=3", "max_sensitivity@n=2")
+
+
+def test_scores_that_ask_the_model(out: Path, use: Any, backend: Any):
+    run_study(study(), out=out, backend=backend())
+    old = Results(out).scores()
+    more = backend()
+    wider = study(score={"metrics": ("topk_overlap", "area_share", *FAITHFUL)})
+    results = run_study(wider, out=out, backend=more)
+    assert more.called == 2 * 4 * 3  # seeds, chunks of four images, methods
+    new = results.scores()
+    assert len(new) == len(old) + 2 * 16 * 3 * 3
+    assert results.regions == ("spot",)
+    asked = new[new["metric_key"].isin(FAITHFUL)]
+    assert set(asked["region"]) == {"whole"}
+    assert set(new[~new["metric_key"].isin(FAITHFUL)]["region"]) == {"spot"}
+    # An image without a mask (class "good") is scored as any other.
+    assert asked["value"].notna().all()
+    sobel = asked[(asked["method_id"] == "sobel") & (asked["metric_key"] == FAITHFUL[2])]
+    assert (sobel["value"] > 0).all()
+    rates = results.win_rates(FAITHFUL[0], population="all")
+    assert (rates.groupby(["seed", "split", "class"])["win_rate"].sum().round(9) == 1).all()
+    best = asked[asked["metric_key"] == FAITHFUL[0]].pivot_table(
+        index=["seed", "sample_id"], columns="method_id", values="value"
+    )[["gradcam", "saliency"]]
+    overall = rates[(rates["class"] == "overall")].groupby("method_id")["wins"].sum()
+    lower = (best["gradcam"] < best["saliency"]) + 0.5 * (best["gradcam"] == best["saliency"])
+    assert overall["gradcam"] == pytest.approx(lower.sum())  # a low deletion score is a good one
+    again = backend()
+    run_study(wider, out=out, backend=again)
+    assert (again.asked, again.called) == ([], 0)
+
+
+def test_the_model_is_asked_the_same_whatever_the_chunks(
+    trained: Path, tmp_path: Path, use: Any, backend: Any
+):
+    import shutil
+
+    found = []
+    for name, chunk in (("a", 4), ("b", 11)):
+        folder = Path(shutil.copytree(trained, tmp_path / name))
+        one = study(score={"metrics": FAITHFUL[:2]}, run={"chunk": chunk})
+        run_study(one, out=folder, backend=backend())
+        found.append(contents(folder))
+    assert found[0] == found[1]
 
 
 def test_other_rules_stand_beside_the_old(out: Path, use: Any, backend: Any):

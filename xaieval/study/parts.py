@@ -19,6 +19,8 @@ from xaieval.errors import ResultsError
 from xaieval.files import write_bytes, write_json
 
 SCHEMA_VERSION = 1
+WHOLE = "whole"
+"""Region of scores that are of the whole map: those that need the model and no mask."""
 _META = b"xaieval"
 _MERGED = "merged.json"
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from xaieval.errors import ResultsError, unknown
 from xaieval.study.config import Study
-from xaieval.study.parts import live_parts, read_part
+from xaieval.study.parts import WHOLE, live_parts, read_part
 from xaieval.study.settings import Item
 from xaieval.study.toml_table import read_table
 
@@ -79,21 +79,22 @@ def _plain(item: Item) -> Any:
 class Missing:
     """What one image of one model still lacks; images that lack the same are done together.
 
-    ``stats`` and ``scores`` map a method key to what is missing of it: regions, and pairs of
-    (metric key, region).
+    ``stats``, ``scores`` and ``whole`` map a method key to what is missing of it: regions, pairs
+    of (metric key, region), and keys of metrics of the whole map.
     """
 
     prediction: bool
     stats: tuple[tuple[str, tuple[str, ...]], ...]
     scores: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    whole: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def __bool__(self) -> bool:
-        return self.prediction or bool(self.stats) or bool(self.scores)
+        return self.prediction or bool(self.stats) or bool(self.scores) or bool(self.whole)
 
     @property
     def methods(self) -> tuple[str, ...]:
         """Keys of the methods whose maps are needed."""
-        return tuple(dict.fromkeys(key for key, _ in (*self.stats, *self.scores)))
+        return tuple(dict.fromkeys(key for key, _ in (*self.stats, *self.scores, *self.whole)))
 
 
 class Coverage:
@@ -125,7 +126,7 @@ class Coverage:
     def missing(self, resolved: Resolved, *, seed: int, fold: int, sample: str) -> Missing:
         """Return what an image still lacks under a model."""
         nothing: frozenset[str] = frozenset()
-        stats, scores = [], []
+        stats, scores, whole = [], [], []
         rules = resolved.rules.digest
         for call in self._calls:
             regions = tuple(
@@ -137,15 +138,25 @@ class Coverage:
                 (metric.key, region)
                 for region in resolved.regions
                 for metric in resolved.metrics
-                if sample
+                if not metric.whole
+                and sample
                 not in self._scores.get((seed, call.key, region, metric.key, rules), nothing)
             )
+            metrics = tuple(
+                metric.key
+                for metric in resolved.metrics
+                if metric.whole
+                and sample
+                not in self._scores.get((seed, call.key, WHOLE, metric.key, rules), nothing)
+            )
+            if metrics:
+                whole.append((call.key, metrics))
             if regions:
                 stats.append((call.key, regions))
             if pairs:
                 scores.append((call.key, pairs))
         predicted = (seed, fold, sample) in self._predicted
-        return Missing(not predicted, tuple(stats), tuple(scores))
+        return Missing(not predicted, tuple(stats), tuple(scores), tuple(whole))
 
 
 def _sets(frame: pd.DataFrame, keys: tuple[str, ...]) -> Mapping[Any, frozenset[str]]:

@@ -12,6 +12,7 @@ import pandas as pd
 from xaieval.errors import ResultsError, unknown
 from xaieval.study.config import Study, load_study
 from xaieval.study.manifest import MANIFEST, STUDY_FILE, read_manifest
+from xaieval.study.parts import WHOLE
 from xaieval.study.store import Store, conditions, where_clause
 
 if TYPE_CHECKING:
@@ -176,9 +177,29 @@ class Results:
 
     @cached_property
     def regions(self) -> tuple[str, ...]:
-        """Scored regions; the first is the default."""
+        """Regions that masks mark; the first is the default."""
         named = self.manifest.get("regions", [])
-        return tuple(named) or tuple(self._store.distinct("scores", "region"))
+        found = self._store.distinct("scores", "region")
+        return tuple(named) or tuple(region for region in found if region != WHOLE)
+
+    def region_of(self, metric: str, region: str | None = None) -> str:
+        """Return the region under which a metric's scores are kept; default: the first.
+
+        Scores that need the model are of the whole map, whatever region is asked for.
+
+        Raises
+        ------
+        ConfigError
+            For an unknown metric or region.
+        """
+        from xaieval.metrics import parse_metric
+
+        if parse_metric(metric).whole:
+            return WHOLE
+        region = region or self.regions[0]
+        if region not in self.regions:
+            raise unknown("region of these results", region, self.regions)
+        return region
 
     @cached_property
     def metric_keys(self) -> tuple[str, ...]:
@@ -279,15 +300,13 @@ class Results:
                     fix="run the study yourself to change the methods or the population",
                 )
             return self._published("win_rates")
-        region = region or self.regions[0]
-        if region not in self.regions:
-            raise unknown("region of these results", region, self.regions)
+        region = self.region_of(metric, region)
         from xaieval.metrics import parse_metric
         from xaieval.stats import win_rates
 
         scores, better = (
             self.scores(metric_key=metric, region=region),
-            parse_metric(metric).spec.higher_is_better,
+            parse_metric(metric).higher_is_better,
         )
         if better is None:
             raise ResultsError(

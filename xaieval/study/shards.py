@@ -12,16 +12,17 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from xaieval.errors import XaievalError
-from xaieval.study.parts import SCHEMAS
+from xaieval.study.parts import SCHEMAS, WHOLE
 from xaieval.study.plan import Missing, Resolved
-from xaieval.types import Sample
+from xaieval.study.whole import Calling, whole_scores
+from xaieval.types import Sample, Score
 
 if TYPE_CHECKING:
     from xaieval.backend import Answer
     from xaieval.methods import MethodCall
 
 
-class Explaining(Protocol):
+class Explaining(Calling, Protocol):
     """What a shard asks of a backend (``xaieval.backend.Backend``)."""
 
     def explain_many(
@@ -105,7 +106,7 @@ def compute(
         return Rows({}, tuple(problems))
     rows = {
         "predictions": _predictions(shard, seen, class_names) if shard.missing.prediction else [],
-        "scores": _scores(shard, seen, resolved),
+        "scores": _scores(shard, seen, resolved) + _whole_scores(shard, seen, resolved, backend),
         "map_stats": _map_stats(shard, seen, resolved),
     }
     tables = {
@@ -211,6 +212,36 @@ def _scores(shard: Shard, seen: Sequence[_Seen], resolved: Resolved) -> list[dic
                         reason = scores.reasons[metric][place]
                     found = {"value": value, "reason": reason}
                     rows.append(_common(shard, it, calls[key], region) | fixed | found)
+    return rows
+
+
+def _whole_scores(
+    shard: Shard, seen: Sequence[_Seen], resolved: Resolved, backend: Explaining
+) -> list[dict[str, Any]]:
+    """Ask the model about the maps; such a score has no mask and one row per map."""
+    calls = {call.key: call for call in resolved.calls}
+    nothing = Score(float("nan"), "not-defined-for-model")
+    rows: list[dict[str, Any]] = []
+    for key, missing in shard.missing.whole:
+        metrics = [metric for metric in resolved.metrics if metric.key in missing]
+        defined, without = _defined(seen, key)
+        scored = whole_scores(
+            backend,
+            shard.checkpoint,
+            [(it.sample, it.answer) for it in defined],
+            calls[key],
+            metrics,
+            rules=resolved.rules,
+            upsampling=shard.upsampling,
+            exact=shard.exact,
+            seed=shard.method_seed,
+        )
+        undefined = dict.fromkeys(missing, nothing)
+        for it, found in [*zip(defined, scored, strict=True), *((it, undefined) for it in without)]:
+            for metric in missing:
+                fixed = {"metric_key": metric, "rule_digest": resolved.rules.digest}
+                value = {"value": found[metric].value, "reason": found[metric].reason}
+                rows.append(_common(shard, it, calls[key], WHOLE) | fixed | value)
     return rows
 
 

@@ -126,7 +126,7 @@ def _mean_scores(
         return {}
     from xaieval.stats import population as keep
 
-    region = region or results.regions[0]
+    region = results.region_of(metric, region)
     frame = keep(results.scores(metric_key=metric, region=region), kind=population).kept
     area = results.scores(metric_key="area_share", region=region)
     keys = ["sample_id", "seed", "method_id"]
