@@ -1,94 +1,114 @@
-"""Methods that change the picture and watch the logit."""
+"""What perturbation methods share: changed copies of each picture, one number kept of each."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
 import torch
-from captum.attr import Occlusion
 from torch import Tensor
 
-from xaieval.errors import MethodError
-from xaieval.methods.baseline_inputs import baseline_input, baseline_option
 from xaieval.methods.passes import Passes
-from xaieval.methods.spec import MethodSpec, Option, Options
+from xaieval.methods.spec import Option
+from xaieval.methods.streams import Stream
+
+Doubles = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+NETWORKS = "any network, differentiable or not"
 
 
-def window_and_stride(options: Options, size: tuple[int, int]) -> tuple[int, int]:
-    """Return the window's side and the stride in px for a picture of size (height, width).
+def output_option(default: str) -> Option:
+    """Return the option that says which number of the network is watched."""
+    return Option(
+        default=default,
+        help="what of the target is watched: its logit or its probability",
+        kind="choice",
+        choices=("logit", "probability"),
+    )
 
-    Raises
-    ------
-    MethodError
-        When the window does not fit the picture or the stride would leave gaps.
+
+def read_output(logits: Tensor, targets: Tensor, output: str) -> Doubles:
+    """Return the targets' logits or probabilities, float64 (n,), in double precision.
+
+    Probabilities are a softmax over the classes; of a single logit, its sigmoid.
+
+    >>> read_output(torch.tensor([[0.0, 0.0], [3.0, 1.0]]), torch.tensor([1, 0]), "logit").tolist()
+    [0.0, 3.0]
     """
-    window = options["window"] or max(1, min(size) // 7)
-    stride = options["stride"] or max(1, window // 2)
-    if window > min(size) or stride > window:
-        raise MethodError(
-            "window or stride does not fit",
-            where="occlusion",
-            expected=f"stride ≤ window ≤ {min(size)} px",
-            got=f"window {window}, stride {stride}",
+    values = logits.detach().cpu().double()
+    if output == "probability":
+        values = values.sigmoid() if values.shape[1] == 1 else values.softmax(1)
+    found: Doubles = values.gather(1, targets.cpu()[:, None])[:, 0].numpy()
+    return found
+
+
+class Perturbation(Stream):
+    """Changed copies of each picture, as many as ``counts`` says, and what the network answers.
+
+    Of each copy one number is kept, so memory hardly grows with their number.
+
+    Parameters
+    ----------
+    passes : Passes
+    counts : sequence of int
+        Copies of each picture, at least one.
+    output : "logit" or "probability"
+
+    Attributes
+    ----------
+    answers : tuple of float64 (count,), one per picture
+    """
+
+    def __init__(self, passes: Passes, counts: Sequence[int], output: str) -> None:
+        self.passes, self.output = passes, output
+        self.answers = tuple(np.empty(count) for count in counts)
+        self._ends = np.cumsum(counts)
+        self.rows = int(self._ends[-1])
+
+    @abstractmethod
+    def write(self, copies: Tensor, image: int, start: int) -> None:
+        """Write copies ``start``, ``start`` + 1, … of a picture into ``copies`` (n, C, H, W).
+
+        A pure function of ``image`` and the numbers of the copies.
+        """
+
+    def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """Yield (image, first copy, last copy + 1) of some rows."""
+        image = int(np.searchsorted(self._ends, start, side="right"))
+        while start < stop:
+            begin = int(self._ends[image]) - len(self.answers[image])
+            last = min(stop, int(self._ends[image]))
+            yield image, start - begin, last - begin
+            start, image = last, image + 1
+
+    def points(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        x = self.passes.x
+        last = x.is_contiguous(memory_format=torch.channels_last)
+        rows = torch.empty(
+            (stop - start, *x.shape[1:]),
+            dtype=x.dtype,
+            device=x.device,
+            memory_format=torch.channels_last if last else torch.contiguous_format,
         )
-    return window, stride
+        images, place = [], 0
+        for image, first, end in self._pieces(start, stop):
+            count = end - first
+            self.write(rows[place : place + count], image, first)
+            images += [image] * count
+            place += count
+        return rows, torch.tensor(images, device=x.device)
+
+    def add(self, start: int, found: Tensor, image: Tensor) -> None:
+        values = read_output(found, self.passes.targets[image], self.output)
+        place = 0
+        for number, first, end in self._pieces(start, start + len(values)):
+            self.answers[number][first:end] = values[place : place + end - first]
+            place += end - first
 
 
-def occlusion(passes: Passes, options: Options) -> Tensor:
-    """Return by how much the target logit falls when a window over the pixel is blanked.
-
-    Zeiler and Fergus 2014, section 4.2, through captum: where windows overlap, the mean over them.
-    """
-    x = passes.x
-    window, stride = window_and_stride(options, (x.shape[-2], x.shape[-1]))
-    maps = []
-    with torch.no_grad():
-        for index, target in enumerate(passes.targets.tolist()):
-            row = x[index : index + 1]
-            attribution: Tensor = Occlusion(passes.forward).attribute(
-                row,
-                sliding_window_shapes=(x.shape[1], window, window),
-                strides=(x.shape[1], stride, stride),
-                baselines=baseline_input(options["baseline"], passes)[index : index + 1],
-                target=target,
-                perturbations_per_eval=passes.rows,
-            )
-            maps.append(attribution[:, :1])  # every channel of a window holds the same value
-    return torch.cat(maps)
-
-
-def _cost(options: Options) -> int:
-    """Return the windows at the default size: a seventh of the side, half overlapping."""
-    return 13 * 13 + 1
-
-
-SPECS = (
-    MethodSpec(
-        id="occlusion",
-        label="Occlusion",
-        summary="by how much the logit falls when a square is blanked (through captum)",
-        family="perturbation",
-        fn=occlusion,
-        cost=_cost,
-        paper="Zeiler and Fergus 2014, arXiv:1311.2901, section 4.2",
-        needs=frozenset({"forward"}),
-        options={
-            "window": Option(
-                default=None,
-                help="side of the square in px; a seventh of the short side when not given",
-                kind="int",
-                low=1,
-                optional=True,
-            ),
-            "stride": Option(
-                default=None,
-                help="step of the square in px; half the window when not given",
-                kind="int",
-                low=1,
-                optional=True,
-            ),
-            "baseline": baseline_option(),
-        },
-        default_pooling="sum,pos",
-        signed=True,
-        layers_defined="any network, differentiable or not",
-    ),
-)
+def as_maps(maps: Sequence[Doubles], passes: Passes) -> Tensor:
+    """Return maps, each (H, W), as an attribution of one channel, (b, 1, H, W)."""
+    return torch.from_numpy(np.stack(maps)[:, None]).to(passes.x)
