@@ -96,6 +96,24 @@ class Sample:
         return regions
 
 
+@dataclass(frozen=True)
+class Grid:
+    """The coarse grid that a map was drawn from, bilinear between cells.
+
+    Attributes
+    ----------
+    shape : (rows, columns) of cells
+    centre : (y, x)
+        Centre of cell (0, 0) in px; that of pixel (0, 0) is (0, 0).
+    stride : (y, x)
+        Distance of neighbouring cells in px.
+    """
+
+    shape: tuple[int, int]
+    centre: tuple[float, float]
+    stride: tuple[float, float]
+
+
 @dataclass(frozen=True, eq=False)
 class Heatmap:
     """One pooled attribution map in model-input space.
@@ -109,12 +127,15 @@ class Heatmap:
         The class that was explained.
     flags : frozenset of str
         ``"zero"`` (every value 0), ``"flat"`` (every value equal), ``"non-finite-replaced"``.
+    grid : Grid, optional
+        The coarse grid that the map was drawn from, where there is one.
     """
 
     values: npt.NDArray[np.float32]
     method: str
     target: int
     flags: frozenset[str] = frozenset()
+    grid: Grid | None = None
 
     def __post_init__(self) -> None:
         values = self.values

@@ -95,7 +95,7 @@ def test_the_same_score_twice_counts_once() -> None:
 
 def test_the_table_says_what_every_score_is() -> None:
     wanted = ["topk_overlap", "topk_iou", "mass_accuracy", "pointing_game", "iou", "gt_coverage"]
-    wanted += ["saliency_coverage", "auroc", "area_share"]
+    wanted += ["saliency_coverage", "auroc", "area_share", "ceiling"]
     wanted += ["deletion", "insertion", "road", "falsification", "max_sensitivity"]
     wanted += ["adversarial_drift"]
     assert list(METRICS) == wanted

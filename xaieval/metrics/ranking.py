@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
 from xaieval.errors import MetricError, unknown
-from xaieval.types import Mask
+from xaieval.types import Grid, Mask
 
 Floats = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
@@ -38,6 +38,8 @@ class RankedMap:
     values : float32 or float64 (H, W)
     where : str
         Name of the map in errors.
+    grid : Grid, optional
+        The coarse grid that the map was drawn from.
 
     Raises
     ------
@@ -45,8 +47,8 @@ class RankedMap:
         When the map is empty or holds NaN or infinity.
     """
 
-    def __init__(self, values: Floats, *, where: str = "heatmap") -> None:
-        self.where, self.shape = where, values.shape
+    def __init__(self, values: Floats, *, where: str = "heatmap", grid: Grid | None = None) -> None:
+        self.where, self.shape, self.grid = where, values.shape, grid
         self.flat = np.ascontiguousarray(values).reshape(-1)
         self.size = self.flat.size
         if not self.size:

@@ -16,6 +16,7 @@ from xaieval.metrics.ranking import RankedMap, Ranking
 from xaieval.metrics.registry import MetricLike, resolve_metrics
 from xaieval.metrics.rules import DEFAULT, Rules
 from xaieval.metrics.spec import MetricCall
+from xaieval.types import Grid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,6 +125,7 @@ def score(
     metrics: MetricLike | Sequence[MetricLike],
     rules: Rules = DEFAULT,
     evaluator: Evaluator | None = None,
+    grid: Grid | None = None,
 ) -> Scores:
     """Score heatmaps against masks, each map on its own: a batch's size changes nothing.
 
@@ -140,6 +142,8 @@ def score(
     evaluator : Evaluator, optional
         The model, for scores that need it; its ``subjects`` are the heatmaps' pictures, in order.
         Such a score is the same for every region of an image.
+    grid : Grid, optional
+        The coarse grid that the heatmaps were drawn from, for their ``ceiling``.
 
     Returns
     -------
@@ -167,7 +171,7 @@ def score(
     maps = heatmap_batch(heatmaps, channels=rules.pooling is not None)
     regions, several = _regions(masks, maps, calls)
     ranked = [
-        RankedMap(pooled(heatmap, rules.pooling), where=f"heatmap {b}")
+        RankedMap(pooled(heatmap, rules.pooling), where=f"heatmap {b}", grid=grid)
         for b, heatmap in enumerate(maps)
     ]
     shape = regions.shape[:2]
