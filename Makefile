@@ -4,7 +4,7 @@ VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 STAMP = $(VENV)/.xaieval-installed
 
-.PHONY: help demo test check format bench demo-assets install clean
+.PHONY: help demo test check format parity bench demo-assets install clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -38,7 +38,14 @@ format: $(STAMP) ## put the code into the house format
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-bench: $(STAMP) ## the benchmarks, as ratios in one run (BENCH_ARGS=--quick for a short one)
+$(VENV)/.xaieval-parity: $(STAMP)
+	$(PIP) install -q -c constraints.txt -e '.[parity]'
+	@touch $@
+
+parity: $(VENV)/.xaieval-parity ## every method against its oracle; writes docs/parity.md
+	$(VENV)/bin/python -m benchmarks.parity $(PARITY_ARGS)
+
+bench: $(VENV)/.xaieval-parity ## the benchmarks, as ratios in one run (BENCH_ARGS=--quick for a short one)
 	$(VENV)/bin/python -m benchmarks $(BENCH_ARGS)
 
 demo-assets: $(STAMP) ## train and run the built-in study again (about half an hour on two cores)

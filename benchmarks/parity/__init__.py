@@ -1,0 +1,1 @@
+"""Every method against the library, or the paper's naive twin, that people trust for it."""

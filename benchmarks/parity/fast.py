@@ -1,0 +1,86 @@
+"""The gate of the fast path: float32, folded, channels_last against the exact one in float64."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from benchmarks.parity.networks import Absent, Net, network
+from benchmarks.parity.rows import Result, Row
+from xaieval.errors import XaievalError
+from xaieval.methods import METHODS, Explainer, resolve_methods
+from xaieval.metrics import score
+
+# Few samples: rounding does not average away in more of them, it only takes longer.
+FEWER = {"n_steps": 5, "n_samples": 6, "n_masks": 24}
+NETS = ("relu-cnn", "silu", "mobilenet", "resnet", "vit")
+TOLERANCE = 1e-3
+
+
+def _options(method: str) -> dict[str, Any]:
+    return {name: FEWER[name] for name in METHODS[method].options if name in FEWER}
+
+
+def masks(net: Net) -> np.ndarray:
+    """Return a disc of about 4 % per image, bool (n, H, W), where something may be found."""
+    height, width = net.x.shape[2:]
+    y, x = np.mgrid[:height, :width]
+    disc = (y - 0.4 * height) ** 2 + (x - 0.6 * width) ** 2 <= 0.04 * height * width / np.pi
+    return np.repeat(disc[None], len(net.x), 0)
+
+
+def rows() -> list[Row]:
+    """Return one row per network and method; baselines never see the network."""
+    ids = [spec.id for spec in METHODS.values() if not spec.baseline]
+    return [
+        Row(
+            method,
+            net,
+            "ours, exact in float64",
+            _never,
+            _options(method),
+            measure="1 − Spearman",
+            tolerance=TOLERANCE,
+            group="fast",
+        )
+        for net in NETS
+        for method in ids
+    ]
+
+
+def _never(*_: object) -> torch.Tensor:
+    raise AssertionError("the fast path's reference is the exact path, not a function")
+
+
+def compare(row: Row) -> Result:
+    """Run one method both ways; report the least rank correlation and how far scores move."""
+    start = time.perf_counter()
+    try:
+        net = network(row.net)
+        call = resolve_methods([{"id": row.method, **row.options}])
+        ids = [f"image {i}" for i in range(len(net.x))]
+        found = [
+            Explainer(net.classifier_in(dtype), exact=exact)
+            .run(net.x.to(dtype), methods=call, targets=net.targets, sample_ids=ids)
+            .maps[call[0].key]
+            for exact, dtype in ((False, torch.float32), (True, torch.float64))
+        ]
+    except (Absent, XaievalError) as error:
+        return Result(row, "skipped", said=str(error).splitlines()[0])
+    except Exception as error:  # the table is to be finished, whatever one row does
+        said = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        return Result(row, "fail", said=said, elapsed_s=time.perf_counter() - start)
+    value = 1 - min(
+        float(spearmanr(a.ravel(), b.ravel()).statistic) for a, b in zip(*found, strict=True)
+    )
+    moved = [
+        np.abs(np.subtract(*[score(maps, masks(net), metrics=[metric])[metric] for maps in found]))
+        for metric in ("topk_overlap", "auroc")
+    ]
+    said = f"scores move by {moved[0].max():.0e} (overlap), {moved[1].max():.0e} (AUROC)"
+    status = "pass" if value <= row.tolerance else "fail"
+    return Result(row, status, value, said, time.perf_counter() - start)
