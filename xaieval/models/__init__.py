@@ -16,6 +16,7 @@ from xaieval.models.options import TrainOptions
 from xaieval.models.plain import PlainClassifier, classifier_from_encoder, plain_network
 from xaieval.models.prepared import PreparedModel
 from xaieval.models.preprocessing import Preprocessing
+from xaieval.models.receptive_field import ReceptiveField, measure_receptive_field
 from xaieval.models.specs import MODELS, ModelSpec
 from xaieval.models.tokens import TokenGrid, find_token_grid, layer_maps, to_map
 from xaieval.models.training import is_trained, resume_path, run_digest, train
@@ -34,6 +35,7 @@ __all__ = [
     "PlainClassifier",
     "PreparedModel",
     "Preprocessing",
+    "ReceptiveField",
     "TokenGrid",
     "TrainOptions",
     "as_classifier",
@@ -49,6 +51,7 @@ __all__ = [
     "load_checkpoint",
     "load_encoder_weights",
     "load_weights",
+    "measure_receptive_field",
     "plain_network",
     "read_card",
     "recalibrate_batchnorm",
