@@ -319,6 +319,16 @@ def test_explain_one_image(here: Path, tmp_path: Path):
     plain = call(*base, *methods, "--out", tmp_path / "plain")
     assert plain.exit_code == 0, plain.output
     assert not list((tmp_path / "plain").glob("*topk*"))
+    keys = ["--metrics", "iou,deletion@fill=mean,steps=4,falsification_margin@k=2"]
+    asked = call(*base, *methods, *keys, "--out", tmp_path / "asked")
+    assert asked.exit_code == 0, asked.output
+    content = json.loads((tmp_path / "asked" / "scores.json").read_text())
+    scores = content["methods"]["gradcam"]["scores"]
+    assert set(scores) == {
+        "deletion@fill=mean,steps=4",
+        "falsification_margin@k=2",
+    }  # no mask, no IoU
+    assert 0 <= scores["deletion@fill=mean,steps=4"]["value"] <= 1
     for option, value, words in (
         ("--target", "hol", "Did you mean 'hole'"),
         ("--k", "99999", "K is larger than the picture"),

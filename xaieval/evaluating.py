@@ -132,7 +132,7 @@ def subjects_of(
     return [
         Subject(
             answer.sample_id,
-            preprocessing.tensor(answer.picture[None])[0].to(device),
+            preprocessing.tensor(answer.picture[None].copy())[0].to(device),
             low,
             high,
             predicted=answer.predicted,

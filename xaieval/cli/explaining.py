@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,11 @@ from xaieval.cli.options import FILE, FOLDER, Names
 from xaieval.errors import MetricError, unknown
 
 if TYPE_CHECKING:
-    from xaieval.backend import Answer
-    from xaieval.metrics import Scores
-    from xaieval.types import Mask
+    from xaieval.backend import Answer, Backend, Request
+    from xaieval.metrics import MetricCall
+    from xaieval.types import Mask, Score
+
+    Scored = dict[str, dict[str, Score]]
 
 METRICS = "topk_overlap,topk_iou,mass_accuracy,pointing_game,iou,auroc,area_share"
 
@@ -34,7 +36,7 @@ class Explained:
 @click.option("--checkpoint", type=FILE, required=True, help="A .safetensors file with its card.")
 @click.option("--mask", type=FILE, help="Where the evidence is: a picture of the image's size.")
 @click.option("--methods", type=Names(), default="gradcam,saliency,integrated_gradients")
-@click.option("--metrics", type=Names(), default=METRICS, help="Scores, where there is a mask.")
+@click.option("--metrics", type=Names(), default=METRICS, help="Scores; most need a mask.")
 @click.option("--target", default="predicted", show_default=True, help="A class name or number.")
 @click.option(
     "--k", type=click.IntRange(1), help="Pixels of the Top-K overlay. [default: mask size]"
@@ -72,7 +74,7 @@ def explain(
         raise click.UsageError("Missing option '--out'.")
     from xaieval.backend import Backend, Request
     from xaieval.methods import resolve_methods
-    from xaieval.metrics import resolve_metrics, score
+    from xaieval.metrics import resolve_metrics
 
     calls = tuple(resolve_methods(list(methods)))
     wanted = resolve_metrics(list(metrics))
@@ -89,15 +91,12 @@ def explain(
             upsampling=upsampling,
         )
         answer = backend.explain(request)
+        explained = Explained(
+            answer, None if mask is None else answer.geometry.mask(sample.regions["mask"])
+        )
+        scores = _scores(backend, request, explained, wanted)
     finally:
         backend.close()
-    explained = Explained(
-        answer, None if mask is None else answer.geometry.mask(sample.regions["mask"])
-    )
-    scores: dict[str, Scores] = {}
-    if explained.mask is not None:
-        for key, heatmap in answer.maps.items():
-            scores[key] = score(heatmap.values[None], explained.mask[None], metrics=list(wanted))
     _write(explained, scores, out, k=k)
     _write_json(explained, scores, out, image=image, mask=mask, checkpoint=checkpoint)
     name = answer.class_names[answer.predicted]
@@ -105,6 +104,40 @@ def explain(
     click.echo(f"predicted {name} ({share:.3f}); {len(answer.maps)} heatmaps in {out}")
     for key, why in answer.undefined.items():
         click.echo(f"no map of {key}: {why}")
+
+
+def _scores(
+    backend: Backend, request: Request, explained: Explained, metrics: Sequence[MetricCall]
+) -> Scored:
+    """Score every map: against the mask if there is one, and by asking the model."""
+    from xaieval.metrics import Rules, score
+    from xaieval.study.whole import whole_scores
+    from xaieval.types import Score
+
+    against_mask = [metric for metric in metrics if not metric.whole]
+    of_model = [metric for metric in metrics if metric.whole]
+    found: Scored = {key: {} for key in explained.answer.maps}
+    for call in request.methods:
+        if call.key not in found:
+            continue
+        heatmap = explained.answer.maps[call.key].values
+        if explained.mask is not None and against_mask:
+            scores = score(heatmap[None], explained.mask[None], metrics=against_mask)
+            for key, values in scores.items():
+                found[call.key][key] = Score(float(values[0]), scores.reasons[key][0])
+        if of_model:
+            found[call.key] |= whole_scores(
+                backend,
+                request.checkpoint,
+                [(request.sample, explained.answer)],
+                call,
+                of_model,
+                rules=Rules(),
+                upsampling=request.upsampling,
+                exact=request.exact,
+                seed=request.seed,
+            )[0]
+    return found
 
 
 def _print_plan(methods: tuple[str, ...], checkpoint: Path) -> None:
@@ -157,7 +190,7 @@ def file_name(key: str) -> str:
     return re.sub(r"[^\w.=-]+", "_", key).strip("_")
 
 
-def _write(explained: Explained, scores: Mapping[str, Scores], out: Path, *, k: int | None) -> None:
+def _write(explained: Explained, scores: Scored, out: Path, *, k: int | None) -> None:
     import io
 
     import numpy as np
@@ -187,7 +220,7 @@ def _write(explained: Explained, scores: Mapping[str, Scores], out: Path, *, k: 
 
 def _write_json(
     explained: Explained,
-    scores: Mapping[str, Scores],
+    scores: Scored,
     out: Path,
     *,
     image: Path,
@@ -205,10 +238,10 @@ def _write_json(
             "flags": sorted(heatmap.flags),
             "scores": {
                 metric: {
-                    "value": None if math.isnan(values[0]) else float(values[0]),
-                    "reason": scores[key].reasons[metric][0],
+                    "value": None if math.isnan(score.value) else score.value,
+                    "reason": score.reason,
                 }
-                for metric, values in scores.get(key, {}).items()
+                for metric, score in scores.get(key, {}).items()
             },
         }
         for key, heatmap in answer.maps.items()

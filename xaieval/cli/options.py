@@ -33,15 +33,17 @@ class Seeds(click.ParamType):  # type: ignore[type-arg]
 
 
 def _split(text: str) -> list[str]:
-    """Split at commas outside brackets.
+    """Split at commas outside brackets that no option follows.
 
     >>> _split("gradcam,sess[of=rise[n_masks=9,p=0.5]]")
     ['gradcam', 'sess[of=rise[n_masks=9,p=0.5]]']
+    >>> _split("deletion@fill=road,steps=10,iou[otsu]")
+    ['deletion@fill=road,steps=10', 'iou[otsu]']
     """
     parts, depth = [""], 0
-    for letter in text:
+    for place, letter in enumerate(text):
         depth += (letter == "[") - (letter == "]")
-        if letter == "," and depth == 0:
+        if letter == "," and depth == 0 and not re.match(r"\s*\w+=", text[place + 1 :]):
             parts.append("")
         else:
             parts[-1] += letter
@@ -49,7 +51,7 @@ def _split(text: str) -> list[str]:
 
 
 class Names(click.ParamType):  # type: ignore[type-arg]
-    """Names joined by commas: ``gradcam,saliency``; commas inside brackets belong to a name."""
+    """Names joined by commas: ``gradcam,saliency``; commas before an option belong to a name."""
 
     name = "names"
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from xaieval.jobs import Answer, Errand
     from xaieval.methods import Explainer, MethodCall
     from xaieval.metrics import MetricCall, Rules
+    from xaieval.models import Classifier
     from xaieval.types import Sample, Score
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ class Calling(Protocol):
 
     def call(
         self,
-        checkpoint: Path,
+        checkpoint: Path | Classifier,
         work: Callable[[Explainer, Errand], T],
         *,
         upsampling: str,
@@ -34,7 +35,7 @@ class Calling(Protocol):
 
 def whole_scores(
     backend: Calling,
-    checkpoint: Path,
+    checkpoint: Path | Classifier,
     pairs: Sequence[tuple[Sample, Answer]],
     method: MethodCall,
     metrics: Sequence[MetricCall],
