@@ -42,7 +42,25 @@ def _cells(summary: Summary) -> tuple[list[str], list[list[str]]]:
         score = _plus_minus(row["score"], row["score_std"])
         names = [row["split"], row["class"], row["method_id"]]
         cells.append([*names, win, low, score, area, count, _causes(row)])
+    # A column that nothing fills is left out.
+    if any(row["ceiling"] is not None for row in summary.rows):
+        head.insert(7, "ceiling")
+        for row, line in zip(summary.rows, cells, strict=True):
+            line.insert(7, "–" if row["ceiling"] is None else f"{row['ceiling']:.4f}")
     return head, cells
+
+
+def _stand_in_lines(summary: Summary) -> list[str]:
+    """Return a sentence per method that was tried in another form."""
+    lines = []
+    for row in summary.stand_ins:
+        before, after = dict(row["before"]), dict(row["after"])
+        lines.append(
+            f"{row['split']}: with {row['variant']} for {row['original']}, "
+            f"{row['changed']} of {row['n']} wins change hands; its win rate "
+            f"{after[row['variant']]:.4f} instead of {before[row['original']]:.4f}"
+        )
+    return lines
 
 
 def _accuracy_cells(summary: Summary) -> tuple[list[str], list[list[str]]]:
@@ -62,6 +80,8 @@ def _accuracy_cells(summary: Summary) -> tuple[list[str], list[list[str]]]:
 def _as_table(summary: Summary) -> str:
     parts = [summary.title, _about(summary), "", text_table(*_cells(summary)), ""]
     parts += [text_table(*_accuracy_cells(summary))]
+    if summary.stand_ins:
+        parts += ["", *_stand_in_lines(summary)]
     if summary.note:
         parts += ["", f"Note: {summary.note}."]
     if summary.problems:
@@ -81,6 +101,7 @@ def _as_json(summary: Summary) -> str:
         "tie_rule": summary.tie_rule,
         "win_rates": summary.rows,
         "accuracy": summary.accuracy,
+        "stand_ins": summary.stand_ins,
         "problems": summary.problems,
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

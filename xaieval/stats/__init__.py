@@ -9,6 +9,7 @@ from xaieval.stats.spread import (
     over_seeds,
     wilson,
 )
+from xaieval.stats.stand_in import StandIn, stand_in
 from xaieval.stats.wins import OVERALL, win_rates, win_shares
 
 __all__ = [
@@ -17,10 +18,12 @@ __all__ = [
     "OVERALL",
     "BoxStatistics",
     "Population",
+    "StandIn",
     "balanced_accuracy",
     "box_statistics",
     "over_seeds",
     "population",
+    "stand_in",
     "wilson",
     "win_rates",
     "win_shares",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import pandas as pd
@@ -22,10 +22,14 @@ class Summary:
     rows : list of dict
         ``split, class, method_id, competes, win_rate, std`` (ddof 0, over seeds), ``low, high``
         (Wilson interval of the pooled counts), ``score, score_std`` (mean over images, then mean
-        and std over seeds), ``area_share, n_seeds, n, left_out`` (summed over seeds),
+        and std over seeds), ``area_share, ceiling`` (what chance and the best map on the method's
+        grid get; None where not scored), ``n_seeds, n, left_out`` (summed over seeds),
         ``left_out_by``.
     accuracy : list of dict
         ``split, balanced_accuracy, balanced_accuracy_std, accuracy, accuracy_std, n_seeds, n``.
+    stand_ins : list of dict
+        Per split and per method that is another form of one that competes (the same id with
+        other options): ``split, original, variant, n, changed, before, after`` (``stats.StandIn``).
     """
 
     title: str
@@ -36,6 +40,7 @@ class Summary:
     rows: list[Row]
     accuracy: list[Row]
     problems: list[str]
+    stand_ins: list[Row] = field(default_factory=list)
 
 
 def summary(
@@ -78,6 +83,7 @@ def summary(
                     "score": _number(score.get("mean")),
                     "score_std": _number(score.get("std")),
                     "area_share": _number(score.get("area")),
+                    "ceiling": _number(score.get("ceiling")),
                     "n_seeds": _count(rate.get("n_seeds", score.get("n_seeds"))),
                     "n": _count(rate.get("n_images", score.get("n"))),
                     "left_out": _count(count),
@@ -93,7 +99,49 @@ def summary(
         rows=rows,
         accuracy=_accuracy(results),
         problems=[problem["what"] for problem in results.manifest.get("problems", [])],
+        stand_ins=_stand_ins(results, metric, region, population, tie_rule, nan),
     )
+
+
+def _stand_ins(
+    results: Results,
+    metric: str,
+    region: str | None,
+    population: Population,
+    tie_rule: Literal["split", "first"],
+    nan: Literal["loses", "complete-case"],
+) -> list[Row]:
+    """Return how many wins change hands when another form of a competitor takes its place."""
+    if results.kind == "published":
+        return []
+    from xaieval.stats import stand_in
+
+    compete = results.compete
+    pairs = [
+        (original, variant)
+        for original in compete
+        for variant in results.method_ids
+        if variant not in compete and variant.split("[")[0] == original.split("[")[0]
+    ]
+    if not pairs:
+        return []
+    frame = results.scores(metric_key=metric, region=results.region_of(metric, region))
+    return [
+        {"split": split}
+        | asdict(
+            stand_in(
+                frame[frame["split"] == split],
+                methods=compete,
+                original=original,
+                variant=variant,
+                tie_rule=tie_rule,
+                nan=nan,
+                population=population,
+            )
+        )
+        for split in results.splits
+        for original, variant in pairs
+    ]
 
 
 def _number(value: Any) -> float | None:
@@ -128,20 +176,25 @@ def _mean_scores(
 
     region = results.region_of(metric, region)
     frame = keep(results.scores(metric_key=metric, region=region), kind=population).kept
-    area = results.scores(metric_key="area_share", region=region)
     keys = ["sample_id", "seed", "method_id"]
-    frame = frame.merge(
-        area[[*keys, "value"]].rename(columns={"value": "area"}), on=keys, how="left"
-    )
+    of = "ceiling" if metric == "mass_accuracy" else f"ceiling@of={metric}"
+    for name, key in (("area", "area_share"), ("ceiling", of)):
+        beside = results.scores(metric_key=key, region=region)
+        beside = beside[[*keys, "value"]].rename(columns={"value": name})
+        frame = frame.merge(beside, on=keys, how="left")
     frame = pd.concat([frame, frame.assign(**{"class": OVERALL})], ignore_index=True)
     group = ["split", "class", "method_id"]
     seeds = frame.groupby([*group, "seed"], sort=False).agg(
-        value=("value", "mean"), area=("area", "mean"), n=("value", "count")
+        value=("value", "mean"),
+        area=("area", "mean"),
+        ceiling=("ceiling", "mean"),
+        n=("value", "count"),
     )
     table = seeds.groupby(level=group, sort=False).agg(
         mean=("value", "mean"),
         std=("value", lambda values: values.std(ddof=0)),
         area=("area", "mean"),
+        ceiling=("ceiling", "mean"),
         n=("n", "sum"),
         n_seeds=("value", "count"),
     )
