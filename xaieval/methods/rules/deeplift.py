@@ -53,8 +53,9 @@ class DeepLiftRule:
     the rest              linear: the gradient
     ==================== ==============================================================
 
-    Deviation from captum: where windows of a max-pooling overlap, captum keeps one of the
-    contributions that meet at a pixel; here they add up, as completeness asks.
+    Deviations from captum 0.9, as completeness asks: where windows of a max-pooling overlap, it
+    keeps one of the contributions that meet at a pixel, here they add up; where an activation and
+    a max-pooling share a tensor, its hooks run in the wrong order and lose part of the change.
 
     Attributes
     ----------

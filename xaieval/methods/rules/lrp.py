@@ -219,7 +219,9 @@ class LrpWatch(Watch):
         """Multiply; gates are constants for whatever else is a factor."""
         carriers = call.carriers
         values = [c for c in carriers if c not in self._gates]
-        divisor = {"div": call.second("other"), "rdiv": call.operand}.get(call.name)
+        divisor = None
+        if call.name in {"div", "rdiv"}:
+            divisor = call.second("other") if call.name == "div" else call.operand
         if (
             len(values) == 1
             and len(carriers) > 1

@@ -28,7 +28,7 @@ def stabilised(z: Tensor, epsilon: float = STABILISER) -> Tensor:
     >>> stabilised(torch.tensor([-1.0, 0.0, 2.0]), 0.5)
     tensor([-1.5000,  0.5000,  2.5000])
     """
-    return z + torch.where(z < 0, -epsilon, epsilon)
+    return torch.where(z < 0, z - epsilon, z + epsilon)
 
 
 def epsilon(layer: Affine, x: Tensor, z: Tensor, relevance: Tensor, *, epsilon: float) -> Tensor:
@@ -42,7 +42,8 @@ def alpha_beta(
     """R_i = Σ_j ((1 + β) p_ij / Σ_i p_ij − β n_ij / Σ_i n_ij) R_j. Bach et al. 2015, equation 60.
 
     p_ij and n_ij are the positive and the negative parts of x_i w_ij, whatever the sign of x_i;
-    with ``bias`` b⁺ and b⁻ stand in the denominators too. With β = 0 and no bias it is the z⁺ rule
+    with ``bias`` b⁺ and b⁻ stand in the denominators too. Where an output has contributions of one
+    sign only, the share of the other is lost. With β = 0 and no bias it is the z⁺ rule
     of Montavon et al. 2017, section 4.2 (there x ≥ 0), which loses nothing to biases.
     """
     found = (1 + beta) * _signed_part(layer, x, relevance, positive=True, bias=bias)
