@@ -61,7 +61,7 @@ def stand_in(
         As ``win_shares``.
 
     >>> import pandas as pd
-    >>> scores = pd.DataFrame({"sample_id": ["a"] * 3 + ["b"] * 3, "method_id": ["x", "x'", "y"] * 2,
+    >>> scores = pd.DataFrame({"sample_id": list("aaabbb"), "method_id": ["x", "x'", "y"] * 2,
     ...                        "value": [0.1, 0.9, 0.5, 0.6, 0.7, 0.2]})
     >>> found = stand_in(scores, methods=["x", "y"], original="x", variant="x'")
     >>> found.n, found.changed, found.before, found.after
