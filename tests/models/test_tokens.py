@@ -170,3 +170,18 @@ def test_misfits_are_one_clear_line():
         layer_maps(torch.zeros(1, 8), None)
     with pytest.raises(ModelError, match="not a grid"):
         TokenGrid(-1, 2, 3)
+
+
+def test_a_network_that_overwrites_what_its_gradient_needs():
+    class Overwriting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+
+        def forward(self, x):
+            y = self.conv(x).relu()
+            y += 1
+            return self.head(y.mean((2, 3)))
+
+    with pytest.raises(ModelError, match=r"overwritten in place.*y = y \+ x"):
+        _ = wrapped(Overwriting()).target_layer

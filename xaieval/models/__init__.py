@@ -1,5 +1,6 @@
 """Networks, the wrapper around any network, checkpoints and training."""
 
+from xaieval.models.anatomy import Anatomy, anatomy
 from xaieval.models.attention import capture_attention, explicit_attention, explicit_mha
 from xaieval.models.checkpoints import (
     Card,
@@ -24,6 +25,7 @@ from xaieval.models.weights import load_encoder_weights, load_weights, recalibra
 
 __all__ = [
     "MODELS",
+    "Anatomy",
     "Card",
     "Classifier",
     "Continuation",
@@ -38,6 +40,7 @@ __all__ = [
     "ReceptiveField",
     "TokenGrid",
     "TrainOptions",
+    "anatomy",
     "as_classifier",
     "build",
     "calibrate_batchnorm",

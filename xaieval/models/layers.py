@@ -197,4 +197,12 @@ def _gradients(result: Tensor, outputs: list[_Output]) -> tuple[Tensor | None, .
     if not outputs or not result.requires_grad:
         return (None,) * len(outputs)
     tensors = [o.output for o in outputs]
-    return torch.autograd.grad(spread(result), tensors, retain_graph=True, allow_unused=True)
+    try:
+        return torch.autograd.grad(spread(result), tensors, retain_graph=True, allow_unused=True)
+    except RuntimeError as error:
+        if "inplace operation" not in str(error):
+            raise
+        raise ModelError(
+            "the network has no gradient: something that it needs for one is overwritten in place",
+            fix="in its forward, write y = y + x instead of y += x behind an activation",
+        ) from error

@@ -25,7 +25,7 @@ class LogitsFunction(Protocol):
 PREFERRED_KEYS = ("logits", "class_logits", "cls_logits", "out", "output")
 
 
-def _leaves(output: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
+def tensors_of(output: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
     """Yield (dotted path, tensor) for every tensor in nested tuples, lists and mappings."""
     items: Sequence[tuple[Any, Any]]
     if isinstance(output, Tensor):
@@ -42,7 +42,7 @@ def _leaves(output: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
     else:
         return
     for key, value in items:
-        yield from _leaves(value, f"{path}.{key}" if path else str(key))
+        yield from tensors_of(value, f"{path}.{key}" if path else str(key))
 
 
 def _describe(leaves: Mapping[str, Tensor]) -> str:
@@ -68,7 +68,7 @@ def find_logits(
     >>> find_logits({"logits": torch.zeros(2, 5), "embedding": torch.zeros(2, 64)}, rows=2)
     'logits'
     """
-    leaves = dict(_leaves(output))
+    leaves = dict(tensors_of(output))
     fits = {
         path: t
         for path, t in leaves.items()
@@ -100,7 +100,7 @@ def find_logits(
 
 
 def _follow(output: Any, path: str, name: str) -> Tensor:
-    leaves = dict(_leaves(output))
+    leaves = dict(tensors_of(output))
     if path not in leaves:
         raise ModelError(
             f"the output has no tensor {path!r}", where=name, expected=_describe(leaves)
