@@ -12,10 +12,11 @@ from xaieval.models import Classifier
 
 
 class Waves(nn.Module):
-    """A network whose weights are written down: two convolutions, SiLU, mean, linear."""
+    """A network whose weights are written down: two convolutions, an activation, mean, linear."""
 
-    def __init__(self) -> None:
+    def __init__(self, activation: nn.Module) -> None:
         super().__init__()
+        self.activation = activation
         self.first = nn.Conv2d(3, 4, 3, stride=2, padding=1)
         self.second = nn.Conv2d(4, 5, 3, padding=1)
         self.head = nn.Linear(5, 3)
@@ -24,8 +25,8 @@ class Waves(nn.Module):
             parameter.data = torch.sin(ramp * 1.7 + start).reshape(parameter.shape).float() / 2
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = torch.nn.functional.silu(self.first(x))
-        features = torch.nn.functional.silu(self.second(hidden))
+        hidden = self.activation(self.first(x))
+        features = self.activation(self.second(hidden))
         logits: Tensor = self.head(features.mean((2, 3)))
         return logits
 
@@ -34,7 +35,8 @@ def golden(method: str) -> list[float]:
     """Return mean, standard deviation, maximum, its place, and the mean of the top left quarter."""
     ramp = torch.arange(3 * 16 * 16, dtype=torch.float64).reshape(1, 3, 16, 16)
     x = (torch.sin(ramp * 0.37) + torch.cos(ramp * 0.011)).float()
-    explainer = Explainer(Classifier(Waves(), example=x, target_layer="second"), exact=True)
+    net = Waves(nn.ReLU() if method in RELU_ONLY else nn.SiLU())
+    explainer = Explainer(Classifier(net, example=x, target_layer="second"), exact=True)
     found = explainer.run(
         x.double(), methods=resolve_methods(method), targets=torch.tensor([1]), sample_ids=["wave"]
     )
@@ -48,6 +50,8 @@ def golden(method: str) -> list[float]:
     ]
 
 
+# Not defined for SiLU.
+RELU_ONLY = {"guided_backprop", "deconvnet", "guided_gradcam"}
 # id: (version, mean, standard deviation, maximum, its place, mean of the top left quarter)
 GOLDEN = {
     "gradcam": (1, 0.00034875945, 0.0016050696, 0.013255912, 2, 0.0012157325),
@@ -58,6 +62,11 @@ GOLDEN = {
     "smoothgrad_squared": (1, 2.5664579e-05, 1.3450217e-05, 8.6835185e-05, 13, 1.835239e-05),
     "vargrad": (1, 1.8049942e-05, 1.0781324e-05, 6.1513863e-05, 209, 1.4799344e-05),
     "gradient_shap": (1, 0.0033861678, 0.001940357, 0.0114996, 15, 0.0029694039),
+    "deeplift": (1, 0.0026977647, 0.0021673544, 0.010657758, 15, 0.0023100675),
+    "guided_backprop": (1, 0.002689556, 0.0029029219, 0.016109429, 16, 0.0037930091),
+    "deconvnet": (1, 0.0058640113, 0.0038185573, 0.015985778, 15, 0.0054323315),
+    "guided_gradcam": (1, 2.0079351e-06, 9.876167e-06, 9.4676339e-05, 18, 6.1219368e-06),
+    "lrp": (1, 5.8732321e-07, 6.7685928e-06, 9.1198883e-05, 3, 2.3492929e-06),
     "occlusion": (1, 0.0014189684, 0.0027862258, 0.016417025, 255, 0.001059074),
     "random": (1, 0.47819967, 0.28036886, 0.99922508, 255, 0.51590586),
     "sobel": (1, 2.2943763, 1.1238378, 3.936348, 211, 2.2708951),
