@@ -119,7 +119,11 @@ function fillBadges(node, badges) {
   node.replaceChildren(...badges.map(({text, kind, title}) => {
     const badge = el("span", `badge ${kind}`);
     badge.textContent = text;
-    if (title) { badge.title = title; }
+    if (title) {  // said as well as shown: a title alone is not read out
+      badge.title = title;
+      badge.setAttribute("role", "note");
+      badge.setAttribute("aria-label", `${text}: ${title}`);
+    }
     return badge;
   }));
 }

@@ -12,7 +12,7 @@ from xaieval.metrics import parse_metric
 from xaieval.types import Heatmap
 
 from .scene import Scene, source_rows
-from .scorecard import at_k, card, rank, shown_metrics, verdict
+from .scorecard import at_k, card, marked_labels, rank, shown_metrics, verdict
 from .services import Services
 
 
@@ -66,6 +66,7 @@ def compose(
         if complete and len(competing) > 1
         else {}
     )
+    gate = services.verdicts(wish.study, wish.checkpoint, wish.methods)
     cards = []
     for call in calls:
         spec = METHODS[call.id]
@@ -90,6 +91,7 @@ def compose(
                 key=call.key,
                 label=labels[call.key],
                 title=f"{call.key}: {spec.summary}",
+                gate=gate.get(call.key),
                 baseline=spec.baseline,
                 drawn=drawn,
                 topk=services.topk(maps[call.key], scene, k),
@@ -118,7 +120,9 @@ def compose(
         "source_rows": source_rows(scene),
         "source_note": scene.mask_note,
         "facts": facts(wish, scene, answer, k),
-        "verdict": verdict(competing, labels, metric=ranking) if complete else None,
+        "verdict": verdict(competing, marked_labels(labels, gate), metric=ranking)
+        if complete
+        else None,
         "low": min((shown["low"] for shown in ready), default=0),
         "high": max((shown["high"] for shown in ready), default=0),
         "cards": cards,

@@ -11,6 +11,7 @@ import numpy as np
 
 from xaieval.metrics import Rules, parse_metric, score, topk_weights
 from xaieval.render import data_uri, levels, topk_layer
+from xaieval.sanity import MARK, Verdict, marked
 from xaieval.types import Heatmap, Mask, Score
 
 TIE = 1e-9
@@ -191,13 +192,21 @@ def card(
     competes: bool,
     mask_note: str,
     share: float,
+    gate: Verdict | None = None,
 ) -> dict[str, Any]:
-    """Return a filled card as the browser takes it; ``identity`` names the map's content."""
+    """Return a filled card as the browser takes it; ``identity`` names the map's content.
+
+    ``gate``: what the sanity gate said of the method on this model, if it was asked.
+    """
     flags = drawn.heatmap.flags
     badges = [
         {"text": FLAG_TEXT[flag][0], "kind": "flag", "title": FLAG_TEXT[flag][1]}
         for flag in sorted(flags & FLAG_TEXT.keys())
     ]
+    if gate is not None and gate.status == "failed":
+        badges.insert(0, {"text": f"{MARK} sanity", "kind": "flag", "title": _sentence(gate.text)})
+    elif gate is not None and gate.status == "passed":
+        title = f"{title}. {_sentence(gate.text)}"
     winner = place is not None and place.rank == 1
     if place is not None:
         text = f"{'=' if place.tied else ''}{ordinal(place.rank)}"
@@ -227,6 +236,16 @@ def card(
         "rows": rows,
         "note": mask_note,
     }
+
+
+def marked_labels(labels: Mapping[str, str], gate: Mapping[str, Verdict]) -> dict[str, str]:
+    """Return labels, those of methods that failed the sanity gate with its mark."""
+    failed = {key for key, found in gate.items() if found.status == "failed"}
+    return {key: marked(label, key in failed) for key, label in labels.items()}
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def score_row(metric: str, found: Score, share: float) -> dict[str, Any]:

@@ -17,7 +17,9 @@ import numpy as np
 
 from xaieval.backend import Backend
 from xaieval.errors import ConfigError, XaievalError
+from xaieval.methods import MethodCall
 from xaieval.render import data_uri, thumbnail
+from xaieval.sanity import Verdict, verdicts
 from xaieval.study import Results, demo_results
 from xaieval.types import Heatmap, Sample, Score
 
@@ -116,6 +118,15 @@ class Services:
                 with self._lock:
                     self.results[key] = opened
                     self._catalogues.pop(key, None)
+
+    def verdicts(
+        self, study: str, checkpoint: Path, methods: Sequence[MethodCall]
+    ) -> dict[str, Verdict]:
+        """Return what the sanity gate said of methods on a model, where it was asked."""
+        report = self.results[study].sanity.get(checkpoint.stem)
+        if report is None:
+            return {}
+        return verdicts(report, {call.key: (call.digest,) for call in methods})
 
     def sample(self, study: str, sample_id: str) -> Sample:
         """Return a sample; the last few keep their pixels."""

@@ -26,7 +26,8 @@ _DRAWING = threading.Lock()  # HoloViews keeps its options in one place for the 
 class Content:
     """Tables, figures and names of one view.
 
-    ``hidden`` is the number of classes that are not drawn; ``curves`` is None without a history.
+    ``hidden`` is the number of classes that are not drawn; ``curves`` is None without a history;
+    ``failed`` says of methods why they failed the sanity gate.
     """
 
     results: Results
@@ -38,6 +39,7 @@ class Content:
     hidden: int
     boxes: Any
     curves: Any
+    failed: dict[str, str]
 
     @property
     def empty(self) -> bool:
@@ -57,7 +59,18 @@ def compute(results: Results, view: View, mode: Mode, *, last: Content | None = 
             curves = last.curves
         else:
             curves = _curves(results.history(), splits, mode)
-    return Content(results, view, mode, data, labels, results.accuracy(), hidden, boxes, curves)
+    return Content(
+        results,
+        view,
+        mode,
+        data,
+        labels,
+        results.accuracy(),
+        hidden,
+        boxes,
+        curves,
+        results.sanity_failures,
+    )
 
 
 def _curves(history: pd.DataFrame, splits: tuple[str, ...], mode: Mode) -> Any:

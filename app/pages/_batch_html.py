@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from html import escape
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -14,9 +15,12 @@ from xaieval.figures.palette import INKS, Mode, Origin, method_colours, method_m
 from xaieval.stats import FEW_IMAGES, OVERALL
 
 from ..theme import TOKENS
+from ._batch_gate import STYLE as GATE_STYLE
+from ._batch_gate import gate_notes, method_name
 
 STYLE = (
     TOKENS
+    + GATE_STYLE
     + """
 :host { font-variant-numeric: tabular-nums; }
 h2 { font-size: var(--t-title); font-weight: 600; margin: 0; }
@@ -103,6 +107,7 @@ def headline(
     origin: Origin,
     note: str = "",
     chance: float | None = None,
+    failed: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Return the answer in one line and a tile per method, for the last split's first column."""
     split, group = data.splits[-1], data.classes[0]
@@ -116,7 +121,7 @@ def headline(
     for place, (_, row) in enumerate(cell.iterrows(), start=1):
         first = row["mean"] == cell["mean"].max()
         rank = '<span class="rank">1st</span>' if first else ""
-        name = escape(labels.get(row["method_id"], row["method_id"]))
+        name = method_name(row["method_id"], labels, failed)
         tiles.append(
             f'<div class="tile{" first" if first else ""}" data-place="{place}" '
             f'data-method="{escape(row["method_id"])}">'
@@ -138,7 +143,7 @@ def headline(
         )
     best = cell.iloc[0]
     tied = cell[cell["mean"] == best["mean"]]
-    who = " and ".join(escape(labels.get(m, m)) for m in tied["method_id"])
+    who = " and ".join(method_name(m, labels, failed) for m in tied["method_id"])
     seeds = int(best["n_seeds"])
     where = f"{escape(split)} images" + ("" if group == OVERALL else f" of {escape(group)}")
     verb = "rank" if len(tied) > 1 else "ranks"
@@ -155,10 +160,17 @@ def headline(
     )
 
 
-def box_legend(data: Boxes, *, labels: Mapping[str, str], mode: Mode, origin: Origin) -> str:
+def box_legend(
+    data: Boxes,
+    *,
+    labels: Mapping[str, str],
+    mode: Mode,
+    origin: Origin,
+    failed: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Return what the signs of the boxplot mean."""
     svgs = marks(data, mode=mode, origin=origin)
-    entries = [f"{svgs[m]}{escape(labels.get(m, m))}" for m in data.methods]
+    entries = [f"{svgs[m]}{method_name(m, labels, failed)}" for m in data.methods]
     line = (
         '<svg width="20" height="8" aria-hidden="true" stroke="currentColor">'
         '<path d="M0 4H20" stroke-width="{}" stroke-dasharray="{}"/></svg>{}'
@@ -168,14 +180,22 @@ def box_legend(data: Boxes, *, labels: Mapping[str, str], mode: Mode, origin: Or
     entries.append("every mark is one seed: tap it to follow that seed")
     if len(data.boxes) and data.boxes["few"].any():
         entries.append(f"hatched: fewer than {FEW_IMAGES} images")
-    return f'<div class="legend">{"".join(f"<span>{entry}</span>" for entry in entries)}</div>'
+    legend = f'<div class="legend">{"".join(f"<span>{entry}</span>" for entry in entries)}</div>'
+    return legend + gate_notes(data, labels, failed)
 
 
-def win_table(data: Boxes, *, labels: Mapping[str, str], mode: Mode, origin: Origin) -> str:
+def win_table(
+    data: Boxes,
+    *,
+    labels: Mapping[str, str],
+    mode: Mode,
+    origin: Origin,
+    failed: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Return the matrix of win rates: a row per split and class, a column per method."""
     svgs = marks(data, mode=mode, origin=origin)
     heads = "".join(
-        f'<th scope="col" class="num">{svgs[m]} {escape(labels.get(m, m))}</th>'
+        f'<th scope="col" class="num">{svgs[m]} {method_name(m, labels, failed)}</th>'
         for m in data.methods
     )
     rows = []
@@ -217,6 +237,7 @@ def win_table(data: Boxes, *, labels: Mapping[str, str], mode: Mode, origin: Ori
         '<th scope="col" class="num" title="images that take no part, most of any seed">'
         f"left out</th>{heads}"
         f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"{gate_notes(data, labels, failed)}"
     )
 
 

@@ -301,6 +301,7 @@ class BatchPage(pn.viewable.Viewer):
         last, self._content = self._content, content
         data, results, mode = content.data, content.results, content.mode
         shown = {"labels": content.labels, "mode": mode, "origin": results.kind}
+        shown["failed"] = content.failed
         splits = content.view.splits or ("train", "test")
         chance = None if results.kind == "published" else 1 / max(len(results.classes), 1)
         self._head.object = html.headline(

@@ -109,7 +109,8 @@ class Stage:
         self.backend = HandBackend()
         self.screen = Screen()
         explain = SimpleNamespace(upsampling="paper", exact=False, seed=0)
-        results: Any = {"s": SimpleNamespace(study=SimpleNamespace(explain=explain))}
+        study = SimpleNamespace(explain=explain)
+        results: Any = {"s": SimpleNamespace(study=study, sanity={})}
         self.services = Services(results, backend=self.backend)  # type: ignore[arg-type]
         self.services.sample = lambda study, name: sample(name)  # type: ignore[method-assign]
         self.explaining = Explaining(self.services, self.screen)

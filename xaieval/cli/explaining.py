@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from xaieval.errors import MetricError, unknown
 if TYPE_CHECKING:
     from xaieval.backend import Answer, Backend, Request
     from xaieval.metrics import MetricCall
+    from xaieval.sanity import Verdict
     from xaieval.types import Mask, Score
 
     Scored = dict[str, dict[str, Score]]
@@ -25,10 +27,14 @@ METRICS = "topk_overlap,topk_iou,mass_accuracy,pointing_game,iou,auroc,area_shar
 
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """One image explained: what the model said, its maps, and its mask in input space if any."""
+    """One image explained: what the model said, its maps, and its mask in input space if any.
+
+    ``gate`` holds what the sanity gate said of the methods on this model, where that is known.
+    """
 
     answer: Answer
     mask: Mask | None
+    gate: Mapping[str, Verdict]
 
 
 @click.command()
@@ -75,6 +81,7 @@ def explain(
     from xaieval.backend import Backend, Request
     from xaieval.methods import resolve_methods
     from xaieval.metrics import resolve_metrics
+    from xaieval.sanity import notes, verdicts_on
 
     calls = tuple(resolve_methods(list(methods)))
     wanted = resolve_metrics(list(metrics))
@@ -92,7 +99,9 @@ def explain(
         )
         answer = backend.explain(request)
         explained = Explained(
-            answer, None if mask is None else answer.geometry.mask(sample.regions["mask"])
+            answer,
+            None if mask is None else answer.geometry.mask(sample.regions["mask"]),
+            verdicts_on(checkpoint, calls),
         )
         scores = _scores(backend, request, explained, wanted)
     finally:
@@ -104,6 +113,9 @@ def explain(
     click.echo(f"predicted {name} ({share:.3f}); {len(answer.maps)} heatmaps in {out}")
     for key, why in answer.undefined.items():
         click.echo(f"no map of {key}: {why}")
+    failed = {key: it.text for key, it in explained.gate.items() if it.status == "failed"}
+    for line in notes(failed, {key: key for key in answer.maps}):
+        click.echo(line)
 
 
 def _scores(
@@ -218,6 +230,17 @@ def _write(explained: Explained, scores: Scored, out: Path, *, k: int | None) ->
     write_bytes(out / "maps.npz", stream.getvalue())
 
 
+def _verdict(found: Verdict | None) -> dict[str, Any] | None:
+    """Return what the sanity gate said of a method on this model; None: it was never asked."""
+    if found is None:
+        return None
+    return {
+        "status": found.status,
+        "text": found.text,
+        "checks": [dataclasses.asdict(check) for check in found.checks],
+    }
+
+
 def _write_json(
     explained: Explained,
     scores: Scored,
@@ -243,6 +266,7 @@ def _write_json(
                 }
                 for metric, score in scores.get(key, {}).items()
             },
+            "sanity": _verdict(explained.gate.get(key)),
         }
         for key, heatmap in answer.maps.items()
     }

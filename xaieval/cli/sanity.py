@@ -12,7 +12,6 @@ from xaieval.cli.options import FOLDER, Names, Seeds
 from xaieval.cli.progress import shown
 from xaieval.cli.text import text_table
 from xaieval.sanity.limits import IMAGES, LEAST_IMAGES, MOST_ROWS
-from xaieval.sanity.marks import MARK
 
 if TYPE_CHECKING:
     from xaieval.progress import Report
@@ -158,6 +157,8 @@ def table(reports: Sequence[SanityReport]) -> str:
 
 
 def _sign(verdict: Verdict) -> str:
+    from xaieval.sanity import MARK
+
     return f"{MARK} failed" if verdict.status == "failed" else verdict.status
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from xaieval.cli.text import text_table
+from xaieval.sanity.marks import marked, notes
 from xaieval.study.summarise import Row, Summary
 
 
@@ -40,7 +41,8 @@ def _cells(summary: Summary) -> tuple[list[str], list[list[str]]]:
         count = "–" if row["n"] is None else str(row["n"])
         win = _plus_minus(row["win_rate"], row["std"]) if row["competes"] else "reference"
         score = _plus_minus(row["score"], row["score_std"])
-        names = [row["split"], row["class"], row["method_id"]]
+        method = marked(row["method_id"], bool(row["sanity"]))
+        names = [row["split"], row["class"], method]
         cells.append([*names, win, low, score, area, count, _causes(row)])
     # A column that nothing fills is left out.
     if any(row["ceiling"] is not None for row in summary.rows):
@@ -48,6 +50,12 @@ def _cells(summary: Summary) -> tuple[list[str], list[list[str]]]:
         for row, line in zip(summary.rows, cells, strict=True):
             line.insert(7, "–" if row["ceiling"] is None else f"{row['ceiling']:.4f}")
     return head, cells
+
+
+def _gate_notes(summary: Summary) -> list[str]:
+    """Return a line per method that failed the sanity gate."""
+    failed = {row["method_id"]: row["sanity"] for row in summary.rows if row["sanity"]}
+    return notes(failed, {key: key for key in failed})
 
 
 def _stand_in_lines(summary: Summary) -> list[str]:
@@ -80,6 +88,8 @@ def _accuracy_cells(summary: Summary) -> tuple[list[str], list[list[str]]]:
 def _as_table(summary: Summary) -> str:
     parts = [summary.title, _about(summary), "", text_table(*_cells(summary)), ""]
     parts += [text_table(*_accuracy_cells(summary))]
+    if _gate_notes(summary):
+        parts += ["", *_gate_notes(summary)]
     if summary.stand_ins:
         parts += ["", *_stand_in_lines(summary)]
     if summary.note:
@@ -118,9 +128,10 @@ def _as_csv(summary: Summary) -> str:
 
 
 def _as_latex(summary: Summary) -> str:
-    from xaieval.export.latex import escape
+    from xaieval.export.latex import escape, gate_line
 
     blocks = []
+    below = [gate_line(text) for text in _gate_notes(summary)]
     caption = f"{summary.title}: {_about(summary)}"
     for head, cells in (_cells(summary), _accuracy_cells(summary)):
         lines = [
@@ -134,9 +145,11 @@ def _as_latex(summary: Summary) -> str:
             *(" & ".join(map(escape, row)) + r" \\" for row in cells),
             r"\bottomrule",
             r"\end{tabular}",
+            *below,
             r"\end{table}",
         ]
         blocks.append("\n".join(lines))
+        below = []
     return "\n\n".join(blocks) + "\n"
 
 

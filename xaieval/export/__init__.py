@@ -6,6 +6,7 @@ from xaieval.export.exhibits import (
     View,
     accuracy_table,
     exhibit_table,
+    gate_notes,
     method_labels,
     view_boxes,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "export_figure",
     "export_table",
     "file_name",
+    "gate_notes",
     "method_labels",
     "save",
     "sidecar",

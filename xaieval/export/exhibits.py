@@ -11,6 +11,8 @@ import pandas as pd
 from xaieval.errors import unknown
 from xaieval.figures.boxes import Boxes, boxes
 from xaieval.figures.curves import QUANTITIES, curve_table
+from xaieval.sanity.marks import marked as with_mark
+from xaieval.sanity.marks import notes
 from xaieval.study import Results
 
 TieRule = Literal["split", "first"]
@@ -52,8 +54,11 @@ class View:
             raise unknown("exhibit", self.exhibit, EXHIBITS)
 
 
-def method_labels(results: Results) -> dict[str, str]:
-    """Return the name of each method key as people read it; options stay visible."""
+def method_labels(results: Results, *, marked: bool = True) -> dict[str, str]:
+    """Return the name of each method key as people read it; options stay visible.
+
+    A method that failed the sanity gate carries its mark, unless not ``marked``.
+    """
     from xaieval.methods import METHODS
 
     labels = {}
@@ -61,7 +66,16 @@ def method_labels(results: Results) -> dict[str, str]:
         name, bracket, options = key.partition("[")
         label = METHODS[name].label if name in METHODS else name
         labels[key] = f"{label} [{options}" if bracket else label
+        if marked:
+            labels[key] = with_mark(labels[key], key in results.sanity_failures)
     return labels
+
+
+def gate_notes(results: Results, methods: Sequence[str] | None = None) -> list[str]:
+    """Return a line per method (of these, or all) that failed the sanity gate, and why."""
+    labels = method_labels(results, marked=False)
+    shown = {key: labels[key] for key in labels if methods is None or key in methods}
+    return notes(results.sanity_failures, shown)
 
 
 def view_boxes(results: Results, view: View) -> Boxes:
@@ -87,12 +101,14 @@ def _kept(column: pd.Series[str], wanted: Sequence[str]) -> list[str] | None:
 def exhibit_table(results: Results, view: View) -> pd.DataFrame:
     """Return the long table behind an exhibit, full precision, one row per group.
 
+    The column ``sanity`` says why a method failed the sanity gate; empty when it did not.
     Published results carry the column ``note`` with the label that says so.
     """
     if view.exhibit == "win-rates":
         table = view_boxes(results, view).boxes.drop(columns=["id"])
         names = method_labels(results)
         table.insert(3, "method", [names.get(m, m) for m in table["method_id"]])
+        table["sanity"] = [results.sanity_failures.get(m, "") for m in table["method_id"]]
         table = table.rename(columns={"low": "wilson_low", "high": "wilson_high"})
     elif view.exhibit == "accuracy":
         table = accuracy_table(results.accuracy())

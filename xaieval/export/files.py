@@ -27,6 +27,7 @@ from xaieval.export.exhibits import (
     EXHIBITS,
     View,
     exhibit_table,
+    gate_notes,
     method_labels,
     view_boxes,
 )
@@ -63,6 +64,7 @@ def export_figure(results: Results, view: View, *, format: str = "png") -> bytes
             value_label=f"win rate ({view.metric})",
             title=title,
             note=results.note,
+            footnotes=gate_notes(results, results.compete),
         )
     elif view.exhibit == "curves":
         splits = view.splits or ("train", "test")
@@ -157,6 +159,7 @@ def sidecar(results: Results, view: View, *, format: str) -> dict[str, Any]:
         "title": _title(results, view),
         "origin": results.kind,
         "note": results.note or None,
+        "sanity_failures": results.sanity_failures,
         "format": format,
         "ids": ids,
         "parameters": {

@@ -7,9 +7,12 @@ from typing import Any
 import pandas as pd
 
 from xaieval.figures.boxes import count_text
+from xaieval.sanity.marks import MARK
 from xaieval.stats import FEW_IMAGES
 
 _ESCAPES = {
+    "ρ": r"$\rho$",
+    "|": r"\textbar{}",
     "\\": r"\textbackslash{}",
     "&": r"\&",
     "%": r"\%",
@@ -24,6 +27,7 @@ _ESCAPES = {
     "×": r"$\times$",
     "·": r"$\cdot$",
     "–": "--",
+    "⚠": r"$\ddagger$",
 }
 
 
@@ -40,7 +44,8 @@ def latex_table(table: pd.DataFrame, *, exhibit: str, caption: str) -> str:
     """Return a ``table`` environment: win rates as a matrix with a column per method, anything
     else row by row.
 
-    A group of fewer than five images carries a dagger. Needs the package booktabs.
+    A group of fewer than five images carries a dagger, a method that failed the sanity gate a
+    double one. Needs the package booktabs.
     """
     if exhibit == "win-rates":
         head, rows = _matrix(table)
@@ -62,7 +67,16 @@ def latex_table(table: pd.DataFrame, *, exhibit: str, caption: str) -> str:
     ]
     if exhibit == "win-rates" and table["few"].any():
         lines.append(rf"\par\footnotesize $\dagger$ fewer than {FEW_IMAGES} images")
+    if "sanity" in table:
+        failed = table[table["sanity"] != ""].drop_duplicates("method_id")
+        for method, why in zip(failed["method"], failed["sanity"], strict=True):
+            lines.append(gate_line(f"{MARK} {method.removesuffix(f' {MARK}')} {why}"))
     return "\n".join([*lines, r"\end{table}", ""])
+
+
+def gate_line(text: str) -> str:
+    """Return a line under a table that says which method failed the sanity gate, and why."""
+    return rf"\par\footnotesize {escape(text)}"
 
 
 def _matrix(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:

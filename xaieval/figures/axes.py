@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from xaieval.figures.palette import Ink
+from xaieval.sanity.marks import MARK
 
 
 def style_axes(fig: Any, ink: Ink) -> None:
@@ -26,8 +27,11 @@ def short_name(label: str) -> str:
 
     >>> short_name("Grad-CAM"), short_name("Integrated gradients"), short_name("Saliency")
     ('GC', 'IG', 'Sal')
+    >>> short_name("Saliency ⚠")
+    'Sal⚠'
     """
-    words = label.replace("-", " ").replace("×", " × ").split()
+    name, mark, _ = label.partition(MARK)
+    words = name.replace("-", " ").replace("×", " × ").split()
     if len(words) == 1:
-        return words[0][:3]
-    return "".join(word[0].upper() for word in words)
+        return words[0][:3] + mark
+    return "".join(word[0].upper() for word in words) + mark

@@ -66,12 +66,14 @@ def print_win_rates(
     value_label: str = "win rate",
     title: str = "",
     note: str = "",
+    footnotes: Sequence[str] = (),
 ) -> Figure:
     """Draw win rates as boxes over seeds: a row per split, a column per class.
 
     Same signs as ``figures.win_rate_figure``: quartile box, solid median, dashed mean, Tukey
     whiskers, every seed a point; columns with fewer than five images hatched. Published data:
-    other colours and hollow points. ``note`` stands under the title.
+    other colours and hollow points. ``note`` stands under the title, ``footnotes`` (which methods
+    failed the sanity gate) at the foot.
 
     Returns
     -------
@@ -100,6 +102,8 @@ def print_win_rates(
             labelcolor=ink.text,
         )
         _title(figure, title, note, ink.text)
+        if footnotes:
+            figure.supxlabel("\n".join(footnotes), fontsize=7, color=ink.text)
         return figure
 
 

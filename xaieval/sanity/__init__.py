@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xaieval.sanity.gate import run_gate
-    from xaieval.sanity.marks import MARK, failures, marked, notes, report_of, verdicts
+    from xaieval.sanity.marks import MARK, failures, marked, notes, report_of, verdicts, verdicts_on
     from xaieval.sanity.report import (
         Check,
         SanityReport,
@@ -27,6 +27,7 @@ _HOME = {
     "notes": "marks",
     "report_of": "marks",
     "verdicts": "marks",
+    "verdicts_on": "marks",
     "Check": "report",
     "SanityReport": "report",
     "Verdict": "report",
@@ -46,6 +47,7 @@ __all__ = [
     "report_of",
     "run_gate",
     "verdicts",
+    "verdicts_on",
     "write_reports",
 ]
 

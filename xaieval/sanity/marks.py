@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from xaieval.digest import digest_file
 from xaieval.sanity.limits import GATE_VERSION
@@ -82,6 +83,30 @@ def notes(failed: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:
     ['⚠ Edges failed the sanity gate: randomisation 1 (limit 0.6)']
     """
     return [f"{MARK} {labels[key]} {failed[key]}" for key in labels if key in failed]
+
+
+class Call(Protocol):
+    """A method as it is asked for (``xaieval.methods.MethodCall``)."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+
+
+def verdicts_on(checkpoint: Path, calls: Iterable[Call]) -> dict[str, Verdict]:
+    """Return what the gate said of methods on a checkpoint, as far as it was asked.
+
+    Raises
+    ------
+    ResultsError
+        When ``sanity.json`` is damaged.
+    """
+    report = report_of(checkpoint)
+    if report is None:
+        return {}
+    digests = {call.key: (call.digest,) for call in calls}
+    return {key: found for key, found in verdicts(report, digests).items() if key in digests}
 
 
 def report_of(checkpoint: Path) -> SanityReport | None:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from xaieval.errors import ResultsError, unknown
+from xaieval.sanity.limits import GATE_VERSION
+from xaieval.sanity.marks import failures
+from xaieval.sanity.report import SanityReport, read_reports
 from xaieval.study.config import Study, load_study
 from xaieval.study.manifest import MANIFEST, STUDY_FILE, read_manifest
 from xaieval.study.parts import WHOLE
@@ -223,6 +226,34 @@ class Results:
     def compete(self) -> tuple[str, ...]:
         """The methods that share the wins."""
         return tuple(self.manifest["compete"])
+
+    @cached_property
+    def sanity(self) -> dict[str, SanityReport]:
+        """What the sanity gate said of each model, by the name of its checkpoint.
+
+        Only reports of today's gate on the models of these results; empty when it never ran.
+        """
+        models = self.manifest.get("models", {})
+        return {
+            name: report
+            for name, report in read_reports(self.path).items()
+            if report.version == GATE_VERSION and models.get(name) == report.checkpoint_sha256
+        }
+
+    @cached_property
+    def sanity_failures(self) -> dict[str, str]:
+        """Method key -> why it failed the sanity gate, on which share of the models.
+
+        Verdicts on another version of a method than was scored do not count.
+        """
+        if not self.sanity:
+            return {}
+        pairs = self.query("SELECT DISTINCT method_id, method_digest FROM scores")
+        scored: dict[str, set[str]] = {}
+        for method, found in pairs.itertuples(index=False):
+            scored.setdefault(method, set()).add(found)
+        failed = failures(self.sanity.values(), scored)
+        return {key: failed[key] for key in self.method_ids if key in failed}
 
     def checkpoints(self) -> list[tuple[int, int, Path]]:
         """Return (seed, fold, checkpoint file) of every model that is there."""

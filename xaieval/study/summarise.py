@@ -24,7 +24,7 @@ class Summary:
         (Wilson interval of the pooled counts), ``score, score_std`` (mean over images, then mean
         and std over seeds), ``area_share, ceiling`` (what chance and the best map on the method's
         grid get; None where not scored), ``n_seeds, n, left_out`` (summed over seeds),
-        ``left_out_by``.
+        ``left_out_by``, ``sanity`` (why the method failed the sanity gate; empty: it did not).
     accuracy : list of dict
         ``split, balanced_accuracy, balanced_accuracy_std, accuracy, accuracy_std, n_seeds, n``.
     stand_ins : list of dict
@@ -88,6 +88,7 @@ def summary(
                     "n": _count(rate.get("n_images", score.get("n"))),
                     "left_out": _count(count),
                     "left_out_by": causes,
+                    "sanity": results.sanity_failures.get(method, ""),
                 }
             )
     return Summary(
