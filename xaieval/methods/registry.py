@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from xaieval.methods import baselines, cam, gradient, occlusion, sampled
+from xaieval.methods import (
+    baselines,
+    cam,
+    deeplift,
+    gradient,
+    lrp,
+    modified_backward,
+    occlusion,
+    sampled,
+)
 from xaieval.methods.spec import MethodSpec
 from xaieval.table import Table
 
 METHODS: Table[MethodSpec] = Table(
     "method",
-    [*cam.SPECS, *gradient.SPECS, *sampled.SPECS, *occlusion.SPECS, *baselines.SPECS],
+    [
+        *cam.SPECS,
+        *gradient.SPECS,
+        *sampled.SPECS,
+        *deeplift.SPECS,
+        *modified_backward.SPECS,
+        *lrp.SPECS,
+        *occlusion.SPECS,
+        *baselines.SPECS,
+    ],
     group="xaieval.methods",
 )
 """Every attribution method by id."""
