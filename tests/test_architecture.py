@@ -24,6 +24,7 @@ ORDER = [
     "models",
     "methods",
     "metrics",
+    "doctor",
     "sanity",
     "stats",
     "cache",

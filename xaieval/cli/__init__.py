@@ -11,6 +11,7 @@ import click
 from xaieval import __version__
 from xaieval.cli.caching import cache
 from xaieval.cli.datasets import data
+from xaieval.cli.doctoring import doctor
 from xaieval.cli.explaining import explain
 from xaieval.cli.listing import list_tables
 from xaieval.cli.sanity import sanity
@@ -46,5 +47,5 @@ def main() -> None:
 
 
 _STUDIES = (train, run, sanity, summary, reproduce)
-for _command in (demo, serve, data, *_STUDIES, explain, list_tables, cache):
+for _command in (demo, serve, data, *_STUDIES, explain, doctor, list_tables, cache):
     main.add_command(_command)
