@@ -98,7 +98,8 @@ def _about_field(field: ReceptiveField) -> Iterator[str]:
     how = "arithmetic" if field.exact else "estimated"
     yield (
         f"{'cells':<13}{field.map_size[0]} x {field.map_size[1]}, centres at "
-        f"({pair(field.centre0)}) + ({pair(field.stride)}) px per cell ({how}), each sees ({pair(field.size)}) px"
+        f"({pair(field.centre0)}) + ({pair(field.stride)}) px per cell ({how}), each sees "
+        f"({pair(field.size)}) px"
     )
     yield (
         f"{'displacement':<13}the central cell looks at ({pair(field.centre)}), its weights at "
