@@ -157,6 +157,19 @@ def test_branches():
     assert "branches look at different places" in other.notes[0]
 
 
+def test_phases_of_a_map_share_a_wider_field():
+    class Phases(nn.Module):
+        """Patch merging: each cell takes the four of a 2×2 block."""
+
+        def forward(self, x):
+            rows = [x[:, :, i::2] for i in (0, 1)]
+            return torch.cat([r[..., j::2] for r in rows for j in (0, 1)], 1)
+
+    found = measured(nn.Sequential(nn.Conv2d(3, 4, 4, 4), Phases(), nn.Conv2d(16, 4, 1)))
+    assert found.exact
+    assert (found.centre0, found.stride, found.size) == ((3.5, 3.5), (8, 8), (8, 8))
+
+
 def test_shapes_that_come_and_go_are_followed():
     class Shapes(nn.Module):
         """Channels last (ConvNeXt) and channels shuffled (ShuffleNet)."""

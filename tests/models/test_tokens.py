@@ -185,3 +185,10 @@ def test_a_network_that_overwrites_what_its_gradient_needs():
 
     with pytest.raises(ModelError, match=r"overwritten in place.*y = y \+ x"):
         _ = wrapped(Overwriting()).target_layer
+
+
+@pytest.mark.parametrize("after", [nn.Identity(), nn.Dropout2d(), nn.MaxPool2d(2)])
+def test_what_passes_a_map_on_does_not_hide_who_made_it(after):
+    block = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    net = nn.Sequential(block, after, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    assert wrapped(net).target_layer == "0"

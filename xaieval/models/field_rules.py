@@ -284,27 +284,43 @@ class FieldWatch(TorchFunctionMode):
             return RULES[name](field, first, found, call)
         if name in MOVING:
             return None
-        size, result = None, None
-        for tensor, each in sources:
-            here = each.size_of(tensor)
-            kept = found.ndim == tensor.ndim and each.size_of(found) == here
-            if kept and min(here) >= 1 and (size is None or here == size):
-                size, result = here, each if result is None else _joined(result, each)
-        return result
+        # A gate of a single cell, broadcast over the map, does not move it.
+        branches = [
+            each
+            for tensor, each in sources
+            if found.ndim == tensor.ndim and each.size_of(found) == each.size_of(tensor)
+        ]
+        return _joined(branches) if branches else None
 
 
-def _joined(one: Field, other: Field) -> Field:
-    """Return the fields of cells that two branches feed: the wider one's, the sizes' maximum."""
-    wide, narrow = (one, other) if one.axes[0].size >= other.axes[0].size else (other, one)
-    notes = tuple(dict.fromkeys((*wide.notes, *narrow.notes)))
-    exact = wide.exact and narrow.exact
-    if one.dims != other.dims or any(
-        abs(a.centre0 - b.centre0) > 1e-6 or abs(a.stride - b.stride) > 1e-6
-        for a, b in zip(one.axes, other.axes, strict=True)
+def _joined(branches: list[Field]) -> Field:
+    """Return the fields of cells that several branches feed: what any of them sees."""
+    wide = max(branches, key=lambda f: f.axes[0].size)
+    joined = replace(
+        wide,
+        exact=all(f.exact for f in branches),
+        notes=tuple(dict.fromkeys(note for f in branches for note in f.notes)),
+    )
+    lines = [{f.axes[i] for f in branches} for i in (0, 1)]
+    if all(f.dims == wide.dims for f in branches) and all(
+        len({axis.stride for axis in line}) == 1 for line in lines
     ):
-        note = "branches look at different places: the one of the wider field is taken"
-        return replace(wide, exact=False, notes=tuple(dict.fromkeys((*notes, note))))
-    return replace(wide, exact=exact, notes=notes)
+        joined = replace(joined, axes=(_union(lines[0]), _union(lines[1])))
+        # Neighbours of equal size, as where a map is cut into phases, share one wider field.
+        if all(
+            len({axis.centre0 for axis in line}) == 1 or len({axis.size for axis in line}) == 1
+            for line in lines
+        ):
+            return joined
+    note = "branches look at different places: their union is taken"
+    return replace(joined, exact=False, notes=tuple(dict.fromkeys((*joined.notes, note))))
+
+
+def _union(axes: set[Axis]) -> Axis:
+    """Return the smallest fields that hold those of several branches of one stride."""
+    first = min(axis.centre0 - axis.size / 2 for axis in axes)
+    last = max(axis.centre0 + axis.size / 2 for axis in axes)
+    return Axis((first + last) / 2, next(iter(axes)).stride, last - first)
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -152,7 +152,8 @@ class _Outputs:
 
     def maps(self, result: Tensor) -> list[_Output]:
         """Return computed maps (B, K, h, w) that feed the logits, in order."""
-        passed_on = {id(o.output) for o in self.all if isinstance(o.layer, _NOT_A_TARGET)}
+        makers = {id(o.output): o.layer for o in reversed(self.all)}  # the first to put it out
+        passed_on = {i for i, layer in makers.items() if isinstance(layer, _NOT_A_TARGET)}
         # Scores, queries and the like inside an attention have axes of heads and tokens.
         inside = {frozenset(w.shape[1:3]) for w in self.attention}
         calls = Counter(o.name for o in self.all)
@@ -162,6 +163,7 @@ class _Outputs:
             if o.output.ndim == 4
             and o.output.requires_grad
             and id(o.output) not in passed_on
+            and not isinstance(o.layer, _NOT_A_TARGET)
             and o.output.shape[2] * o.output.shape[3] > 1
             and not any(each <= set(o.output.shape[1:]) for each in inside)
             and calls[o.name] == 1  # a layer used twice cannot be watched at one place
