@@ -52,6 +52,7 @@ demo-assets: $(STAMP) ## train and run the built-in study again (about half an h
 	rm -rf assets/demo
 	$(VENV)/bin/xaieval train demo --out assets/demo
 	$(VENV)/bin/xaieval run demo --out assets/demo
+	$(VENV)/bin/xaieval sanity demo --out assets/demo --device cpu
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
