@@ -18,7 +18,7 @@ from xaieval.metrics.spec import MetricSpec, Options, Param
 if TYPE_CHECKING:
     from torch import Tensor
 
-_HALVINGS = 6
+_HALVINGS = 10
 
 
 def adversarial_drift(ranked: RankedMap, subject: Subject, options: Options) -> Work[float | str]:
@@ -27,7 +27,7 @@ def adversarial_drift(ranked: RankedMap, subject: Subject, options: Options) -> 
     ``steps`` times: x ← the projection of x − a · sign(∇ logit of the predicted class) onto the
     l∞ ball of ``radius`` times the picture's range, and onto the range itself;
     a = 2.5 · radius / steps (Madry et al. 2018). A step that would change the prediction is tried
-    again at half the length, six times over, else left out; so the prediction stays what it was.
+    again at half the length, ten times over, else left out; so the prediction stays what it was.
     Then the maps of both pictures, of the class that the scored map explains, are compared:
     Spearman's ρ in [−1, 1], or (``similarity="cosine"``) the cosine. High is good.
 
