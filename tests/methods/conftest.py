@@ -12,6 +12,19 @@ from xaieval.models import Classifier, ModelConfig, Preprocessing, build, calibr
 
 MakeClassifier = Callable[..., Classifier]
 
+# Fewer rows than by default, for tests that run every method.
+FEW: dict[str, dict[str, object]] = {
+    "rise": {"n_masks": 20},
+    "lime": {"n_samples": 30, "n_segments": 8},
+    "kernel_shap": {"n_samples": 30, "n_segments": 8},
+    "shapley_sampling": {"n_samples": 3, "n_segments": 8},
+}
+
+
+@pytest.fixture(scope="session")
+def few() -> dict[str, dict[str, object]]:
+    return FEW
+
 
 def noise(count: int, size: int, seed: int = 0) -> Tensor:
     """Return smooth noise (count, 3, size, size) with a spread of about 1."""

@@ -17,6 +17,7 @@ from xaieval.models import Classifier, Preprocessing
 
 MakeClassifier = Callable[..., Classifier]
 MakeNoise = Callable[..., Tensor]
+Options = dict[str, dict[str, object]]
 
 
 @pytest.fixture
@@ -25,19 +26,19 @@ def classifier(make_classifier: MakeClassifier) -> Classifier:
 
 
 def test_every_method_gives_maps_of_the_input(
-    classifier: Classifier, make_noise: MakeNoise
+    classifier: Classifier, make_noise: MakeNoise, few: Options
 ) -> None:
     x = make_noise(3, 64)
-    maps = explain(classifier, x, methods=list(METHODS))
-    raw = explain(classifier, x, methods=list(METHODS), pooled=False)
-    assert list(maps) == list(raw) == list(METHODS)
-    for method, found in maps.items():
+    maps = explain(classifier, x, methods=list(METHODS), options=few)
+    raw = explain(classifier, x, methods=list(METHODS), options=few, pooled=False)
+    assert list(maps) == list(raw)
+    for method, (key, found) in zip(METHODS, maps.items(), strict=True):
         assert found.shape == (3, 64, 64)
         assert found.dtype == torch.float32
         assert torch.isfinite(found).all()
         assert (found >= 0).all(), f"{method} pooled by default is not negative"
-        assert raw[method].shape in {(3, 1, 64, 64), (3, 3, 64, 64)}
-        assert METHODS[method].signed == bool((raw[method] < 0).any())
+        assert raw[key].shape in {(3, 1, 64, 64), (3, 3, 64, 64)}
+        assert METHODS[method].signed == bool((raw[key] < 0).any())
 
 
 def test_the_public_name() -> None:
@@ -106,11 +107,11 @@ def test_any_module_is_welcome_and_unchanged(make_noise: MakeNoise) -> None:
     assert all(torch.equal(before[key], value) for key, value in net.state_dict().items())
 
 
-def test_one_channel_and_oblong_input() -> None:
+def test_one_channel_and_oblong_input(few: Options) -> None:
     net = nn.Sequential(nn.Conv2d(1, 4, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3))
     x = torch.randn(2, 1, 20, 31)
     net(x)
-    for found in explain(net, x, methods=list(METHODS)).values():
+    for found in explain(net, x, methods=list(METHODS), options=few).values():
         assert found.shape == (2, 20, 31)
 
 
@@ -252,7 +253,7 @@ def test_a_function_is_a_method(classifier: Classifier, make_noise: MakeNoise) -
         explain(classifier, x, methods=lambda forward, x, targets: x[:, :, :5])
 
 
-def test_no_warnings(classifier: Classifier, make_noise: MakeNoise) -> None:
+def test_no_warnings(classifier: Classifier, make_noise: MakeNoise, few: Options) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        explain(classifier, make_noise(2, 64), methods=list(METHODS))
+        explain(classifier, make_noise(2, 64), methods=list(METHODS), options=few)

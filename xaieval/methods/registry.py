@@ -7,10 +7,14 @@ from xaieval.methods import (
     cam,
     deeplift,
     gradient,
+    kernel_shap,
+    lime,
     lrp,
     modified_backward,
     occlusion,
+    rise,
     sampled,
+    shapley,
 )
 from xaieval.methods.spec import MethodSpec
 from xaieval.table import Table
@@ -25,6 +29,10 @@ METHODS: Table[MethodSpec] = Table(
         *modified_backward.SPECS,
         *lrp.SPECS,
         *occlusion.SPECS,
+        *rise.SPECS,
+        *lime.SPECS,
+        *kernel_shap.SPECS,
+        *shapley.SPECS,
         *baselines.SPECS,
     ],
     group="xaieval.methods",
