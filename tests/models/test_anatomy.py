@@ -7,7 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from xaieval.models import MODELS, Classifier, TokenGrid, anatomy
-from xaieval.models.anatomy import Activation, Called, Norm
+from xaieval.models.anatomy import Norm
+from xaieval.models.calls import Activation, Called
 
 
 @pytest.fixture(autouse=True)

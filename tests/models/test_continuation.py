@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from xaieval.errors import ModelError
 from xaieval.models import Classifier, Continuation, PlainClassifier, calibrate_batchnorm
-from xaieval.models.continuation import _changed
+from xaieval.models.stubs import changed as with_changed
 
 SIZE = (16, 24)
 
@@ -259,7 +259,7 @@ def test_layers_that_cannot_be_read():
 
 def test_nested_outputs():
     outer = {"a": (torch.zeros(2), [torch.ones(2)]), "b": "text"}
-    found = _changed(outer, lambda tensor, _: tensor + 1)
+    found = with_changed(outer, lambda tensor, _: tensor + 1)
     assert found["a"][0].tolist() == [1, 1]
     assert found["a"][1][0].tolist() == [2, 2]
     assert found["b"] == "text"

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from xaieval.errors import ModelError
 from xaieval.models.extra import Extra, fitting_extra
 from xaieval.models.prepared import PreparedModel
+from xaieval.models.stubs import (
+    Forward,
+    PlainMode,
+    changed,
+    copy_of,
+    hollow,
+    replaced,
+    same,
+    spoilt,
+    tensors_in,
+)
 
-Forward = Callable[..., Any]
 # What a network may raise when its parts get other tensors than they are used to.
 _MISFITS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, AttributeError)
 
@@ -156,7 +164,7 @@ class Continuation:
     @torch.no_grad()
     def _watch(self) -> None:
         """Run the network once; keep what was complete when the target layer started."""
-        tape, kept = _Tape(), _copy_of if self._copies else _same
+        tape, kept = _Tape(), copy_of if self._copies else same
         network = self._prepared.module
 
         def watched(name: str, module: nn.Module, forward: Forward) -> Forward:
@@ -179,7 +187,7 @@ class Continuation:
 
         with ExitStack() as stack:
             for name, module in network.named_modules():
-                stack.enter_context(_replaced(module, watched(name, module, module.forward)))
+                stack.enter_context(replaced(module, watched(name, module, module.forward)))
             x, *extra = self._inputs
             self.expected = self._network((self._prepared._input(x), *extra))
         if len(tape.outputs) != 1 or not isinstance(tape.outputs[0], Tensor):
@@ -218,7 +226,7 @@ class Continuation:
 
         def matters(chosen: Sequence[_Record]) -> bool:
             trial = [
-                _Record(r.name, r.module, _changed(r.output, _spoilt) if r in chosen else r.output)
+                _Record(r.name, r.module, changed(r.output, spoilt) if r in chosen else r.output)
                 for r in self._records
             ]
             try:
@@ -231,13 +239,15 @@ class Continuation:
             return not _close(found, self.expected[one])
 
         # Whole numbers cannot be spoilt, so they are kept.
-        spoilable = [r for r in self._records if all(map(torch.is_floating_point, _found_in(r)))]
+        spoilable = [
+            r for r in self._records if all(map(torch.is_floating_point, tensors_in(r.output)))
+        ]
         if not matters(spoilable):
             unread = spoilable
         else:
             unread = [record for record in spoilable if not matters([record])]
         for record in unread:
-            record.needed, record.output = False, _changed(record.output, _hollow)
+            record.needed, record.output = False, changed(record.output, hollow)
 
     # ---------------------------------------------------------------- running
 
@@ -265,7 +275,7 @@ class Continuation:
         with ExitStack() as stack:
             for module, todo in waiting.items():
                 stub_forward = stub(module, iter(todo), module.forward)
-                stack.enter_context(_replaced(module, stub_forward))
+                stack.enter_context(replaced(module, stub_forward))
             return self._network((x, *extra))
 
     def _rows(self, record: _Record, image: Tensor) -> Any:
@@ -285,102 +295,14 @@ class Continuation:
                 return wide.clone() if self._copies else wide
             return tensor.index_select(axis, image)
 
-        return _changed(record.output, rows)
+        return changed(record.output, rows)
 
     def _network(self, inputs: tuple[Tensor, ...]) -> Tensor:
         network = self._prepared.module
         # Its fused kernel would pass by the modules inside; under a mode it is not taken.
         fused = any(isinstance(m, nn.TransformerEncoderLayer) for m in network.modules())
-        with _Plain() if fused else ExitStack():
+        with PlainMode() if fused else ExitStack():
             return self._prepared._logits(network, *inputs)
-
-
-class _Plain(TorchFunctionMode):
-    """Changes nothing."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        return func(*args, **(kwargs or {}))
-
-
-@contextmanager
-def _replaced(module: nn.Module, forward: Forward) -> Iterator[None]:
-    """Put another ``forward`` in a module's place inside the ``with``."""
-    own = vars(module)
-    missing = object()
-    before = own.get("forward", missing)
-    own["forward"] = forward
-    try:
-        yield
-    finally:
-        if before is missing:
-            del own["forward"]
-        else:
-            own["forward"] = before
-
-
-def _changed(value: Any, change: Callable[[Tensor, tuple[int, ...]], Tensor]) -> Any:
-    """Return nested tuples, lists and mappings with each tensor changed.
-
-    ``change`` gets a tensor and the places in tuples and lists that lead to it.
-
-    >>> _changed((torch.zeros(1), [torch.ones(1), "x"]), lambda t, path: t + sum(path))
-    (tensor([0.]), [tensor([2.]), 'x'])
-    """
-
-    def walk(value: Any, path: tuple[int, ...]) -> Any:
-        if isinstance(value, Tensor):
-            return change(value, path)
-        if isinstance(value, (tuple, list)):
-            parts = [walk(part, (*path, i)) for i, part in enumerate(value)]
-            return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-        if isinstance(value, MutableMapping):
-            twin = copy.copy(value)
-            for key, part in value.items():
-                twin[key] = walk(part, path)
-            return twin
-        if isinstance(value, Mapping):
-            return {key: walk(part, path) for key, part in value.items()}
-        return value
-
-    return walk(value, ())
-
-
-def _found_in(record: _Record) -> list[Tensor]:
-    """Return the tensors of a record."""
-    tensors: list[Tensor] = []
-
-    def note(tensor: Tensor, _: tuple[int, ...]) -> Tensor:
-        tensors.append(tensor)
-        return tensor
-
-    _changed(record.output, note)
-    return tensors
-
-
-def _same(value: Any) -> Any:
-    """Return the value."""
-    return value
-
-
-def _copy_of(value: Any) -> Any:
-    """Return nested values with copies of the tensors."""
-    return _changed(value, lambda tensor, _: tensor.clone())
-
-
-def _spoilt(tensor: Tensor, _: tuple[int, ...]) -> Tensor:
-    """Return NaN in a tensor's place; whole numbers, which have none, stay."""
-    return torch.full_like(tensor, torch.nan) if tensor.is_floating_point() else tensor
-
-
-def _hollow(tensor: Tensor, _: tuple[int, ...]) -> Tensor:
-    """Return zeros of a tensor's shape that take no memory."""
-    return torch.zeros((), dtype=tensor.dtype, device=tensor.device).expand(tensor.shape)
 
 
 def _close(found: Tensor, expected: Tensor) -> bool:
