@@ -20,12 +20,11 @@ from torch import Tensor, nn
 from xaieval.errors import NotDefinedError
 from xaieval.methods.rules.attention import ATTENTION, attention
 from xaieval.methods.rules.layers import LAYERS
+from xaieval.methods.rules.multipliers import MaxPool, Normalised, Product, Rescaled, Softmax
 from xaieval.methods.rules.names import ACTIVATIONS, BOUNDED, LINEAR, SHAPE, names
-from xaieval.methods.rules.norms import NORMS, Norm, read_norm
+from xaieval.methods.rules.norms import NORMS, read_norm
 from xaieval.methods.rules.watch import Call, Watch, tensors
 
-# Below it Δin counts as zero, as in captum.
-_TINY = 1e-10
 _KINKED = frozenset({"hardshrink", "leaky_relu", "prelu", "relu", "relu6", "rrelu", "softshrink"})
 _SMOOTH = names("""
     abs cos exp hardsigmoid log log_sigmoid logsigmoid pow reciprocal rsqrt sigmoid softplus sqrt
@@ -132,7 +131,7 @@ class DeepLiftWatch(Watch):
         if before is None:
             return call.run()
         smooth = call.name not in _KINKED | BOUNDED
-        return call.write(_Rescaled.apply(z, before[0], function, smooth))  # type: ignore[no-untyped-call]
+        return call.write(Rescaled.apply(z, before[0], function, smooth))  # type: ignore[no-untyped-call]
 
     def _choice(self, call: Call) -> Any:
         """Run a function that is linear while its constants are the same for both pictures."""
@@ -165,7 +164,7 @@ class DeepLiftWatch(Watch):
         before = self._before(call.name, a, b)
         if before is None:
             return call.run()
-        return call.write(_Product.apply(a, b, *before, product))  # type: ignore[no-untyped-call]
+        return call.write(Product.apply(a, b, *before, product))  # type: ignore[no-untyped-call]
 
     def _quotient(self, call: Call) -> Any:
         one, other = call.operand, call.second("other")
@@ -196,7 +195,7 @@ class DeepLiftWatch(Watch):
                 pool(v, **given, return_indices=True) for v in (z, before[0])
             )
         axes = 2 if "2d" in call.name else 1
-        found = _MaxPool.apply(z, before[0], least, winners, winners_before, axes)  # type: ignore[no-untyped-call]
+        found = MaxPool.apply(z, before[0], least, winners, winners_before, axes)  # type: ignore[no-untyped-call]
         return (found, winners) if wanted else found
 
     def _softmax(self, call: Call) -> Any:
@@ -206,7 +205,7 @@ class DeepLiftWatch(Watch):
             found = call.run()
             self.block(found, "softmax with a type or without an axis")
             return found
-        return call.run() if before is None else _Softmax.apply(s, before[0], axis)  # type: ignore[no-untyped-call]
+        return call.run() if before is None else Softmax.apply(s, before[0], axis)  # type: ignore[no-untyped-call]
 
     def _norm(self, call: Call) -> Any:
         norm = read_norm(call)
@@ -216,134 +215,4 @@ class DeepLiftWatch(Watch):
         before = self._before(call.name, x)
         if before is None:
             return call.run()
-        return norm.finish(_Normalised.apply(x, before[0], norm))  # type: ignore[no-untyped-call]
-
-
-class _Rescaled(torch.autograd.Function):
-    """f(z), elementwise, with Δf / Δz as its derivative."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, z: Tensor, before: Tensor, function: Callable[[Tensor], Tensor], smooth: bool
-    ) -> Tensor:
-        change = z - before
-        with torch.enable_grad():
-            leaf = z.detach().requires_grad_()
-            found = function(leaf)
-            (slope,) = torch.autograd.grad(found, leaf, torch.ones_like(found))
-        found = found.detach()
-        # The quotient of two roundings is worse than a derivative when the change is below √eps.
-        scale = z.abs().clamp(min=1) * torch.finfo(z.dtype).eps ** 0.5 if smooth else _TINY
-        ratio = (found - function(before)) / change
-        ctx.save_for_backward(torch.where(change.abs() < scale, slope, ratio))
-        return found
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        return gradients[0] * ctx.saved_tensors[0], None, None, None
-
-
-class _Product(torch.autograd.Function):
-    """A product, linear in either factor: each meets the mean of the other."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        a: Tensor,
-        b: Tensor,
-        a_before: Tensor,
-        b_before: Tensor,
-        product: Callable[[Tensor, Tensor], Tensor],
-    ) -> Tensor:
-        ctx.save_for_backward((a + a_before) / 2, (b + b_before) / 2)
-        ctx.product = product
-        return product(a, b)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        with torch.enable_grad():
-            a, b = (mean.detach().requires_grad_() for mean in ctx.saved_tensors)
-            to_a, to_b = torch.autograd.grad(ctx.product(a, b), (a, b), gradients[0])
-        return to_a, to_b, None, None, None
-
-
-class _MaxPool(torch.autograd.Function):
-    """Maxima over windows; with m = max(out, out_b), Δout is (m − out_b) + (out − m)."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        z: Tensor,
-        before: Tensor,
-        least: Tensor,
-        winners: Tensor,
-        winners_before: Tensor,
-        axes: int,
-    ) -> Tensor:
-        found = z.flatten(-axes).gather(-1, winners.flatten(-axes)).view_as(winners)
-        higher = torch.maximum(found, least)
-        ctx.save_for_backward(z - before, higher - least, found - higher, winners, winners_before)
-        ctx.axes = axes
-        return found
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        change, rise, fall, winners, winners_before = ctx.saved_tensors
-        (g,), axes = gradients, ctx.axes
-        total, plain = torch.zeros_like(change), torch.zeros_like(change)
-        # Views of fresh contiguous tensors: what is added there is added to them.
-        for into, what, where in (
-            (total, g * rise, winners),
-            (total, g * fall, winners_before),
-            (plain, g, winners),
-        ):
-            flat = into.view(*into.shape[:-axes], -1)
-            flat.scatter_add_(-1, where.flatten(-axes), what.flatten(-axes))
-        found = torch.where(change.abs() < _TINY, plain, total / change)
-        return found, None, None, None, None, None
-
-
-class _Softmax(torch.autograd.Function):
-    """e · r with e = exp(s) and r = 1 / Σ e; Δr / ΔΣe is −r r_b exactly."""
-
-    @staticmethod
-    def forward(ctx: Any, s: Tensor, before: Tensor, axis: int) -> Tensor:
-        # One shift for both keeps Δe what it is; it cancels in e · r.
-        shift = torch.maximum(s, before).amax(axis, keepdim=True)
-        e, e_before = (s - shift).exp(), (before - shift).exp()
-        r, r_before = (1 / v.sum(axis, keepdim=True) for v in (e, e_before))
-        change = s - before
-        near = change.abs() < torch.finfo(s.dtype).eps ** 0.5 * s.abs().clamp(min=1)
-        # Where a place is masked at both, −∞ − −∞: nothing changes there.
-        slope = torch.where(near | change.isnan(), e, (e - e_before) / change)
-        ctx.save_for_backward(slope, (e + e_before) / 2, (r + r_before) / 2, r * r_before)
-        ctx.axis = axis
-        return e * r
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        slope, e_mean, r_mean, r_slope = ctx.saved_tensors
-        to_r = (gradients[0] * e_mean).sum(ctx.axis, keepdim=True)
-        return (gradients[0] * r_mean - to_r * r_slope) * slope, None, None
-
-
-class _Normalised(torch.autograd.Function):
-    """x · r with r = (mean(x²) + eps)^−½; Δr / Δmean(x²) is −r² r_b² / (r + r_b) exactly."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, before: Tensor, norm: Norm) -> Tensor:
-        axes = norm.axes
-        r, r_before = (
-            (v.square().mean(axes, keepdim=True) + norm.eps).rsqrt() for v in (x, before)
-        )
-        slope = -((r * r_before) ** 2) / (r + r_before)
-        ctx.save_for_backward(x + before, (r + r_before) / 2, slope)
-        ctx.axes = axes
-        return x * r
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        x_sum, r_mean, slope = ctx.saved_tensors
-        # Δ(x²) = (x + x_b) Δx, and the factor x of the product meets its mean (x + x_b) / 2.
-        to_mean = (gradients[0] * x_sum / 2).mean(ctx.axes, keepdim=True) * slope
-        return gradients[0] * r_mean + to_mean * x_sum, None, None
+        return norm.finish(Normalised.apply(x, before[0], norm))  # type: ignore[no-untyped-call]

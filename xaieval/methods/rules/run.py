@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from xaieval.errors import MethodError
 from xaieval.methods.rules import deeplift, lrp, relu
+from xaieval.methods.rules.composites import LrpRule
 from xaieval.methods.rules.deeplift import DeepLiftRule, DeepLiftWatch
-from xaieval.methods.rules.lrp import LrpRule, LrpWatch
+from xaieval.methods.rules.lrp import LrpWatch
 from xaieval.methods.rules.relu import ReluRule, ReluWatch
 from xaieval.methods.rules.watch import Blocked, Watch, not_defined
 from xaieval.methods.spec import BackwardRule
