@@ -15,13 +15,14 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.parity import cams, fast, gradients, modified
+from benchmarks.parity import cams, fast, gradients, modified, relevance
 from benchmarks.parity.report import report
 from benchmarks.parity.rows import Result, Row, compare
 
 GROUPS = {
     "gradients": gradients.rows,
     "modified": modified.rows,
+    "relevance": relevance.rows,
     "cams": cams.rows,
     "fast": fast.rows,
 }

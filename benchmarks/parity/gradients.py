@@ -119,8 +119,7 @@ def shap_of_noise(net: Net, options: Options, rows: list[Tensor]) -> Tensor:
     np.random.seed(1)  # noqa: NPY002 captum draws from the global generator
     maps = []
     for x, target in zip(net.x.split(1), net.targets.tolist(), strict=True):
-        low, high = x.min(), x.max()
-        baselines = low + (high - low) * torch.rand(512, *x.shape[1:], dtype=x.dtype)
+        baselines = 2 * torch.rand(512, *x.shape[1:], dtype=x.dtype) - 1  # what input can be
         maps.append(
             GradientShap(net.oracle()[0]).attribute(
                 x, baselines=baselines, target=target, n_samples=options["n_samples"], stdevs=0.0

@@ -6,14 +6,13 @@ A naive twin replaces each activation module of a copy by one with the paper's b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from captum.attr import Deconvolution, DeepLift, GuidedBackprop, GuidedGradCam
 from torch import Tensor, nn
 
 from benchmarks.parity.networks import Net
-from benchmarks.parity.peers import peer
 from benchmarks.parity.rows import Row
 
 Options = Mapping[str, Any]
@@ -76,10 +75,28 @@ def _bent(kind: str) -> Any:
     return reference
 
 
+class Apart(nn.Module):
+    """The same values as a tensor of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clone()
+
+
 def deeplift(net: Net, options: Options, rows: list[Tensor]) -> Tensor:
-    return DeepLift(net.oracle()[0]).attribute(
-        net.x, baselines=torch.zeros_like(net.x), target=net.targets
-    )
+    """Captum's, with every max-pooling set apart from the ReLU before it.
+
+    Where one module with a rule reads the very tensor that another put out, captum's two tensor
+    hooks run in the order of the forward: the first module is handed the plain gradient of the
+    second, and the attributions no longer sum to the change of the logit (1 to 2 % off here).
+    """
+    twin, _ = net.oracle()
+    for name, module in list(twin.named_modules()):
+        if isinstance(module, nn.ReLU):
+            module.inplace = False
+        if isinstance(module, nn.MaxPool2d):
+            parent, _, own = name.rpartition(".")
+            setattr(twin.get_submodule(parent), own, nn.Sequential(Apart(), module))
+    return DeepLift(twin).attribute(net.x, baselines=torch.zeros_like(net.x), target=net.targets)
 
 
 class Rescale(torch.autograd.Function):
@@ -130,35 +147,6 @@ def deeplift_by_paper(net: Net, options: Options, rows: list[Tensor]) -> Tensor:
     return torch.cat(maps)
 
 
-class _Zennit:
-    """Composites of zennit, and its canonizers by network."""
-
-    CANONIZERS: ClassVar[dict[str, tuple[str, str]]] = {
-        "relu-cnn": ("zennit.canonizers", "SequentialMergeBatchNorm"),
-        "mobilenet": ("zennit.canonizers", "SequentialMergeBatchNorm"),
-        "resnet": ("zennit.torchvision", "ResNetCanonizer"),
-        "vgg": ("zennit.torchvision", "VGGCanonizer"),
-    }
-
-    @classmethod
-    def relevance(cls, net: Net, make: Any) -> Tensor:
-        """Return zennit's relevance (n, 3, H, W), starting from the target's logit."""
-        room, name = cls.CANONIZERS[net.id]
-        twin, _ = net.oracle()
-        maps = []
-        for x, target in zip(net.x.split(1), net.targets.tolist(), strict=True):
-            composite = make([getattr(peer(room), name)()])
-
-            def start(out: Tensor, target: int = target) -> Tensor:
-                only = torch.zeros_like(out)
-                only[:, target] = out[:, target]
-                return only
-
-            with peer("zennit.attribution").Gradient(model=twin, composite=composite) as attributor:
-                maps.append(attributor(x, start)[1].detach())
-        return torch.cat(maps)
-
-
 def rows() -> list[Row]:
     found = []
     for method, captum, twin in (
@@ -180,8 +168,16 @@ def rows() -> list[Row]:
     found += [
         Row("guided_gradcam", "relu-cnn", "captum GuidedGradCam", guided_gradcam),
         Row("guided_gradcam", "vgg", "captum GuidedGradCam", guided_gradcam),
-        Row("deeplift", "relu-cnn", "captum DeepLift", deeplift),
-        Row("deeplift", "vgg", "captum DeepLift", deeplift),
+        *(
+            Row(
+                "deeplift",
+                net,
+                "captum DeepLift",
+                deeplift,
+                known="a copy between ReLU and max-pooling, else captum's sums are off",
+            )
+            for net in ("relu-cnn", "vgg")
+        ),
         Row("deeplift", "mobilenet", "naive, from the paper", deeplift_by_paper),
     ]
     return found

@@ -32,6 +32,9 @@ from xaieval.models import (
 from xaieval.models.preprocessing import HALF
 from xaieval.models.vit import VisionTransformer, VitConfig
 
+# Mean and deviation 0.5: model input lies in −1..1. Its size is never asked for.
+INPUT = Preprocessing((64, 64), mean=HALF, std=HALF, name="half")
+
 
 class Absent(Exception):
     """A network cannot be built here: its data or its code are not there."""
@@ -73,7 +76,12 @@ class Net:
         module = self.module
         if dtype != torch.float64:
             module = copy.deepcopy(module).to(dtype)
-        return Classifier(module, example=self.x[:2].to(dtype), target_layer=self.layer)
+        return Classifier(
+            module,
+            preprocessing=INPUT,
+            example=self.x[:2].to(dtype),
+            target_layer=self.layer,
+        )
 
     def oracle(self) -> tuple[nn.Module, nn.Module]:
         """Return a fresh twin, which may be hooked, and its target layer."""
@@ -137,7 +145,7 @@ class Logits(nn.Module):
 
 
 def pictures(count: int, size: tuple[int, int], seed: int = 0) -> Tensor:
-    """Return smooth noise float64 (count, 3, H, W), every value at least 0.05 away from zero.
+    """Return smooth noise float64 (count, 3, H, W) in −1..1, no value closer to zero than 0.01.
 
     Where no value is zero, a mask can be read off a masked picture.
     """
@@ -145,7 +153,7 @@ def pictures(count: int, size: tuple[int, int], seed: int = 0) -> Tensor:
     coarse = torch.randn((count, 3, 8, 8), generator=generator, dtype=torch.float64)
     fine = torch.randn((count, 3, *size), generator=generator, dtype=torch.float64)
     x = interpolate(coarse, size=size, mode="bicubic") + 0.2 * fine
-    return x + 0.05 * torch.where(x < 0, -1.0, 1.0)
+    return 0.98 * (x / 2).tanh() + 0.01 * torch.where(x < 0, -1.0, 1.0)
 
 
 def relu_cnn() -> Net:
@@ -270,8 +278,8 @@ def vit() -> Net:
         "ViT (3 blocks, class token and a register, 6×8 patches)",
         module,
         module,
-        "encoder.layers.encoder_layer_2.ln_1",
-        "encoder.layers.encoder_layer_2.ln_1",
+        "encoder.layers.encoder_layer_2.token_map",
+        "encoder.layers.encoder_layer_2.token_map",
         pictures(2, size),
         torch.tensor([3, 1]),
     )

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.parity.networks import Net
+from benchmarks.parity.networks import INPUT, Net
 from xaieval.methods import explain
 from xaieval.models import Classifier
 
@@ -41,7 +41,10 @@ def explained_rows(
     global _notes
     x = net.x[image : image + 1]
     classifier = Classifier(
-        Noting(net.module), example=net.x[:2], target_layer=f"inner.{net.layer}"
+        Noting(net.module),
+        preprocessing=INPUT,
+        example=net.x[:2],
+        target_layer=f"inner.{net.layer}",
     )
     _ = classifier.n_classes  # looks at the network once, before anything is noted
     _ = classifier.target_layer
