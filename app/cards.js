@@ -109,6 +109,10 @@ function fillRows(table, rows, caption) {
       tick.style.left = `${100 * row.chance}%`;
       bar.title = `constant map: ${row.chance.toFixed(3)}`;
     }
+    if (row.ceiling !== null && row.ceiling !== undefined) {
+      el("div", "tick best", track).style.left = `${100 * row.ceiling}%`;
+      bar.title += ` · best on this grid: ${row.ceiling.toFixed(3)}`;
+    }
     const cell = el("td", row.share === null ? "value none" : "value", line);
     cell.textContent = row.text;
     if (row.title) { cell.title = row.title; }

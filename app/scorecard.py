@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from xaieval.metrics import Rules, parse_metric, score, topk_weights
+from xaieval.metrics import Rules, ceiling_key, parse_metric, score, topk_weights
 from xaieval.render import data_uri, levels, topk_layer
 from xaieval.sanity import MARK, Verdict, marked
 from xaieval.types import Heatmap, Mask, Score
@@ -90,7 +90,8 @@ def rate(
 ) -> dict[str, dict[str, Score]]:
     """Score maps of one image: method key -> metric key -> Score.
 
-    Without a mask every score is undefined, for the ``reason`` given.
+    Without a mask every score is undefined, for the ``reason`` given. Where a map was drawn from
+    a coarse grid, the ceilings of the scores stand among them.
     """
     if not heatmaps:
         return {}
@@ -100,13 +101,21 @@ def rate(
     stack = np.stack([heatmap.values for heatmap in heatmaps.values()])
     masks = np.broadcast_to(mask, stack.shape)
     found = score(stack, masks, metrics=list(metrics), rules=Rules())
-    return {
+    rated = {
         key: {
             metric: Score(float(found[metric][row]), found.reasons[metric][row])
             for metric in metrics
         }
         for row, key in enumerate(heatmaps)
     }
+    above = [key for key in map(ceiling_key, metrics) if key is not None]
+    for key, heatmap in heatmaps.items():
+        if heatmap.grid is not None and above:
+            best = score(heatmap.values[None], mask[None], metrics=above, grid=heatmap.grid)
+            rated[key] |= {
+                name: Score(float(best[name][0]), best.reasons[name][0]) for name in above
+            }
+    return rated
 
 
 @dataclass(frozen=True)
@@ -215,7 +224,11 @@ def card(
         badges.append({"text": "baseline", "kind": "", "title": "A reference line: never wins."})
     elif not competes:
         badges.append({"text": "not ranked", "kind": "", "title": "Not among those that compete."})
-    rows = [] if topk.hits is None else [score_row(m, s, share) for m, s in scores.items()]
+    rows = [
+        score_row(metric, found, share, scores.get(ceiling_key(metric) or ""))
+        for metric, found in scores.items()
+        if topk.hits is not None and not metric.startswith("ceiling")
+    ]
     if rows:
         rows[0]["ranks"] = True
     hits = "" if topk.hits is None else f", {topk.hits:.0f} of them in the mask"
@@ -248,8 +261,11 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def score_row(metric: str, found: Score, share: float) -> dict[str, Any]:
-    """Return one line of a card's table: text, bar length 0..1, and where a constant map lies."""
+def score_row(metric: str, found: Score, share: float, best: Score | None = None) -> dict[str, Any]:
+    """Return one line of a card's table: text, bar length 0..1, where a constant map lies.
+
+    ``best`` is the ceiling of the method's grid, where there is one.
+    """
     spec = parse_metric(metric).spec
     low, high = spec.bounds
     undefined = math.isnan(found.value)
@@ -260,6 +276,11 @@ def score_row(metric: str, found: Score, share: float) -> dict[str, Any]:
     title = spec.summary
     if found.reason is not None:
         title = f"Undefined: {REASON_TEXT[found.reason]}. {title}"
+    if best is not None and chance is not None and best.value > chance and not undefined:
+        reached = (found.value - chance) / (best.value - chance)
+        title = (
+            f"{title}. The method's grid allows {best.value:.3f}: {reached:.0%} of the way there"
+        )
     return {
         "metric": metric,
         "label": "Precision at K" if metric.startswith("precision@") else metric_label(metric),
@@ -267,6 +288,7 @@ def score_row(metric: str, found: Score, share: float) -> dict[str, Any]:
         "text": "–" if undefined else f"{found.value:.3f}",
         "share": length,
         "chance": chance,
+        "ceiling": None if best is None or math.isnan(best.value) else best.value,
         "ranks": False,
     }
 

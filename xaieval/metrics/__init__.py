@@ -42,6 +42,7 @@ Keys: ``iou``, ``iou[mean+1std]``, ``iou[percentile=95]``, ``precision@K=412``, 
 """
 
 from xaieval.metrics.binarise import BINARISATIONS
+from xaieval.metrics.ceiling import ceiling_key
 from xaieval.metrics.completeness import completeness
 from xaieval.metrics.evaluator import Evaluator, Subject
 from xaieval.metrics.faithfulness import removal_curves
@@ -67,6 +68,7 @@ __all__ = [
     "Rules",
     "Scores",
     "Subject",
+    "ceiling_key",
     "completeness",
     "expected_hits",
     "hits_table",

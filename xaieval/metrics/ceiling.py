@@ -29,6 +29,17 @@ SCORES = ("mass_accuracy", *_ORACLES)
 """Scores that have a ceiling."""
 
 
+def ceiling_key(metric: str) -> str | None:
+    """Return the key of the ceiling that belongs to a score, None where there is none.
+
+    >>> ceiling_key("topk_overlap"), ceiling_key("mass_accuracy"), ceiling_key("iou")
+    ('ceiling@of=topk_overlap', 'ceiling', None)
+    """
+    if metric == "mass_accuracy":
+        return "ceiling"
+    return f"ceiling@of={metric}" if metric in SCORES else None
+
+
 def axis_weights(length: int, cells: int, centre: float, stride: float) -> Floats:
     """Return (length, cells): how much of each cell's value each pixel of one axis takes.
 

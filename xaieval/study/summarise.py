@@ -173,13 +173,13 @@ def _mean_scores(
     """Return mean score and area share per split, class and method: images first, then seeds."""
     if results.kind == "published":
         return {}
+    from xaieval.metrics import ceiling_key
     from xaieval.stats import population as keep
 
     region = results.region_of(metric, region)
     frame = keep(results.scores(metric_key=metric, region=region), kind=population).kept
     keys = ["sample_id", "seed", "method_id"]
-    of = "ceiling" if metric == "mass_accuracy" else f"ceiling@of={metric}"
-    for name, key in (("area", "area_share"), ("ceiling", of)):
+    for name, key in (("area", "area_share"), ("ceiling", ceiling_key(metric) or "ceiling")):
         beside = results.scores(metric_key=key, region=region)
         beside = beside[[*keys, "value"]].rename(columns={"value": name})
         frame = frame.merge(beside, on=keys, how="left")
