@@ -73,7 +73,7 @@ def print_win_rates(
     Same signs as ``figures.win_rate_figure``: quartile box, solid median, dashed mean, Tukey
     whiskers, every seed a point; columns with fewer than five images hatched. Published data:
     other colours and hollow points. ``note`` stands under the title, ``footnotes`` (which methods
-    failed the sanity gate) at the foot.
+    failed the sanity gate) above the legend.
 
     Returns
     -------
@@ -94,16 +94,17 @@ def print_win_rates(
                 _cell(axes, data, split, name, colours, marks, mode, origin)
                 if j == 0:
                     axes.set_ylabel(f"{split.capitalize()}: {value_label}")
-        figure.legend(
+        legend = figure.legend(
             handles=_legend(data.methods, labels, colours, marks, origin, ink.text),
             loc="outside lower center",
             ncols=min(len(data.methods) + 2, 6),
             frameon=False,
             labelcolor=ink.text,
+            title="\n".join(footnotes) or None,  # a legend is given room of its own, a text is not
+            title_fontsize=7,
         )
+        legend.get_title().set_color(ink.text)
         _title(figure, title, note, ink.text)
-        if footnotes:
-            figure.supxlabel("\n".join(footnotes), fontsize=7, color=ink.text)
         return figure
 
 
