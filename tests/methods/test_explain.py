@@ -17,6 +17,8 @@ from xaieval.models import Classifier, Preprocessing
 
 MakeClassifier = Callable[..., Classifier]
 MakeNoise = Callable[..., Tensor]
+# Those of a network without attention.
+CONVOLUTIONAL = [method for method in METHODS if METHODS[method].family != "attention"]
 Options = dict[str, dict[str, object]]
 
 
@@ -29,10 +31,10 @@ def test_every_method_gives_maps_of_the_input(
     classifier: Classifier, make_noise: MakeNoise, few: Options
 ) -> None:
     x = make_noise(3, 64)
-    maps = explain(classifier, x, methods=list(METHODS), options=few)
-    raw = explain(classifier, x, methods=list(METHODS), options=few, pooled=False)
+    maps = explain(classifier, x, methods=CONVOLUTIONAL, options=few)
+    raw = explain(classifier, x, methods=CONVOLUTIONAL, options=few, pooled=False)
     assert list(maps) == list(raw)
-    for method, (key, found) in zip(METHODS, maps.items(), strict=True):
+    for method, (key, found) in zip(CONVOLUTIONAL, maps.items(), strict=True):
         assert found.shape == (3, 64, 64)
         assert found.dtype == torch.float32
         assert torch.isfinite(found).all()
@@ -111,7 +113,7 @@ def test_one_channel_and_oblong_input(few: Options) -> None:
     net = nn.Sequential(nn.Conv2d(1, 4, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3))
     x = torch.randn(2, 1, 20, 31)
     net(x)
-    for found in explain(net, x, methods=list(METHODS), options=few).values():
+    for found in explain(net, x, methods=CONVOLUTIONAL, options=few).values():
         assert found.shape == (2, 20, 31)
 
 
@@ -211,8 +213,10 @@ def test_bad_targets(
 
 def test_other_refusals(classifier: Classifier, make_noise: MakeNoise) -> None:
     x = make_noise(2, 64)
-    with pytest.raises(ConfigError, match="one of paper"):
-        explain(classifier, x, methods="gradcam", upsampling="aligned")
+    with pytest.raises(ConfigError, match="one of aligned, paper"):
+        explain(classifier, x, methods="gradcam", upsampling="nearest")
+    with pytest.raises(NotDefinedError, match="no attention"):
+        explain(classifier, x, methods="attention_rollout")
     with pytest.raises(ModelError, match="second input"):
         explain(classifier, x, methods="gradcam", extra=x)
     with pytest.raises(MethodError, match="preprocessing"):
@@ -256,4 +260,4 @@ def test_a_function_is_a_method(classifier: Classifier, make_noise: MakeNoise) -
 def test_no_warnings(classifier: Classifier, make_noise: MakeNoise, few: Options) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        explain(classifier, make_noise(2, 64), methods=list(METHODS), options=few)
+        explain(classifier, make_noise(2, 64), methods=CONVOLUTIONAL, options=few)

@@ -9,6 +9,14 @@ from torch import Tensor, nn
 
 from xaieval.methods import METHODS, Explainer, resolve_methods
 from xaieval.models import Classifier
+from xaieval.models.vit import VisionTransformer, VitConfig
+
+
+def written_down(net: nn.Module) -> None:
+    """Give all weights values that can be written down."""
+    for start, parameter in enumerate(net.parameters(), 1):
+        ramp = torch.arange(parameter.numel(), dtype=torch.float64)
+        parameter.data = torch.sin(ramp * 1.7 + start).reshape(parameter.shape).float() / 2
 
 
 class Waves(nn.Module):
@@ -20,9 +28,7 @@ class Waves(nn.Module):
         self.first = nn.Conv2d(3, 4, 3, stride=2, padding=1)
         self.second = nn.Conv2d(4, 5, 3, padding=1)
         self.head = nn.Linear(5, 3)
-        for start, parameter in enumerate(self.parameters(), 1):
-            ramp = torch.arange(parameter.numel(), dtype=torch.float64)
-            parameter.data = torch.sin(ramp * 1.7 + start).reshape(parameter.shape).float() / 2
+        written_down(self)
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.activation(self.first(x))
@@ -35,8 +41,15 @@ def golden(method: str) -> list[float]:
     """Return mean, standard deviation, maximum, its place, and the mean of the top left quarter."""
     ramp = torch.arange(3 * 16 * 16, dtype=torch.float64).reshape(1, 3, 16, 16)
     x = (torch.sin(ramp * 0.37) + torch.cos(ramp * 0.011)).float()
-    net = Waves(nn.ReLU() if method in RELU_ONLY else nn.SiLU())
-    explainer = Explainer(Classifier(net, example=x, target_layer="second"), exact=True)
+    if METHODS[method].family == "attention":
+        config = VitConfig((16, 16), 4, dim=8, depth=2, heads=2, mlp_dim=12, n_classes=3)
+        net: nn.Module = VisionTransformer(config).eval()
+        written_down(net)
+        classifier = Classifier(net, example=x)
+    else:
+        net = Waves(nn.ReLU() if method in RELU_ONLY else nn.SiLU())
+        classifier = Classifier(net, example=x, target_layer="second")
+    explainer = Explainer(classifier, exact=True)
     found = explainer.run(
         x.double(), methods=resolve_methods(method), targets=torch.tensor([1]), sample_ids=["wave"]
     )
@@ -55,6 +68,16 @@ RELU_ONLY = {"guided_backprop", "deconvnet", "guided_gradcam"}
 # id: (version, mean, standard deviation, maximum, its place, mean of the top left quarter)
 GOLDEN = {
     "gradcam": (1, 0.00034875945, 0.0016050696, 0.013255912, 2, 0.0012157325),
+    "gradcam_plus_plus": (1, 0.0075517803, 0.02675551, 0.18879308, 3, 0.024673138),
+    "hirescam": (1, 0.00060643479, 0.0027133105, 0.02189897, 2, 0.0021858066),
+    "layercam": (1, 0.0011522746, 0.0032336487, 0.024040749, 2, 0.0037996881),
+    "xgradcam": (1, 0.0014573034, 0.0040000837, 0.024253709, 3, 0.0042479196),
+    "eigen_cam": (1, 1.730343, 1.2904479, 7.803112, 48, 3.0058233),
+    "score_cam": (1, 0.0046619573, 0.025379687, 0.21713407, 2, 0.018094506),
+    "ablation_cam": (1, 2.9230419, 14.666059, 124.63998, 2, 10.386665),
+    "raw_attention": (1, 0.058762418, 0.00080533189, 0.060591996, 230, 0.05804803),
+    "attention_rollout": (1, 0.044245033, 0.0018729272, 0.04910716, 229, 0.044516009),
+    "gradient_rollout": (1, 6.1055094e-05, 6.5083079e-06, 7.7681449e-05, 230, 5.5749324e-05),
     "saliency": (1, 0.0017190991, 0.0013690805, 0.0063828719, 15, 0.0012892681),
     "gradient_x_input": (1, 0.0030787349, 0.0026397538, 0.013643366, 15, 0.002860165),
     "integrated_gradients": (1, 0.0026776525, 0.0021241909, 0.010488607, 15, 0.0023002466),

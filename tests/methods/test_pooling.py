@@ -79,6 +79,16 @@ def test_no_channels(shape: tuple[int, ...]) -> None:
 def test_defaults_are_those_of_the_literature() -> None:
     assert {m: METHODS[m].default_pooling for m in METHODS} == {
         "gradcam": None,
+        "gradcam_plus_plus": None,
+        "hirescam": None,
+        "layercam": None,
+        "xgradcam": None,
+        "eigen_cam": None,
+        "score_cam": None,
+        "ablation_cam": None,
+        "raw_attention": None,
+        "attention_rollout": None,
+        "gradient_rollout": None,
         "saliency": "max-norm",
         "gradient_x_input": "l1-norm",
         "integrated_gradients": "l1-norm",

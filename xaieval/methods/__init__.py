@@ -2,7 +2,6 @@
 
 from xaieval.methods.api import explain
 from xaieval.methods.calls import MethodCall, MethodLike, parse_method, resolve_methods
-from xaieval.methods.cam import UPSAMPLINGS
 from xaieval.methods.explainer import Explainer, Explanation
 from xaieval.methods.passes import Passes
 from xaieval.methods.planner import Plan, plan
@@ -10,6 +9,7 @@ from xaieval.methods.pooling import POOLINGS, pool
 from xaieval.methods.registry import METHODS
 from xaieval.methods.spec import FAMILIES, MethodSpec, Option
 from xaieval.methods.streams import Stream, StreamSpec
+from xaieval.methods.upsampling import UPSAMPLINGS
 
 __all__ = [
     "FAMILIES",

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from xaieval.digest import digest
 from xaieval.errors import Cancelled, MethodError, XaievalError
-from xaieval.methods.cam import upsample
 from xaieval.methods.passes import Passes
 from xaieval.methods.spec import MethodSpec, Option, Options
+from xaieval.methods.upsampling import upsample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -162,7 +162,7 @@ class Engine:
         with torch.enable_grad():
             # A graph from the picture on where something before the target layer is asked for.
             full.requires_grad_(bool(needs & {"input_grad", "attention"}))
-            layer = bool(needs & {"layer_act", "layer_grad"})
+            layer = bool(needs & {"layer_act", "layer_grad", "layer_raw"})
             watched = capture_attention() if "attention" in needs else nullcontext(nothing)
             with watched as blocks:
                 if layer:
@@ -171,14 +171,16 @@ class Engine:
                     logits, act = self.prepared.logits(full, more), None
             chosen = fill(targets(logits[:count].detach()), size)
             wanted = [full] if "input_grad" in needs else []
-            wanted += [act] if act is not None else []
+            wanted += [act] if act is not None and "layer_grad" in needs else []
             found = self._backward(logits.gather(1, chosen[:, None]).sum(), [*wanted, *blocks])
         values: dict[Need, Found] = {}
         if "input_grad" in needs:
             values["input_grad"] = found.pop(0)[:count]
         if act is not None:
-            values["layer_act"] = self._map(act.detach()[:count])
-            values["layer_grad"] = self._map(found.pop(0)[:count])
+            raw = act.detach()[:count]
+            values["layer_raw"], values["layer_act"] = raw, self._map(raw)
+            if "layer_grad" in needs:
+                values["layer_grad"] = self._map(found.pop(0)[:count])
         if "attention" in needs:
             weights = tuple(block.detach()[:count] for block in blocks)
             values["attention"] = Attention(weights, tuple(g[:count] for g in found))
@@ -192,6 +194,8 @@ class Engine:
             return output
 
     def _backward(self, score: Tensor, wanted: list[Tensor]) -> list[Tensor]:
+        if not wanted:
+            return []
         if not score.requires_grad:
             raise MethodError(
                 "the logits have no gradient",

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from xaieval.errors import MethodError
 from xaieval.methods.calls import MethodCall
-from xaieval.methods.cam import check_upsampling
 from xaieval.methods.engine import Engine, Extra, Rows, rows_for
 from xaieval.methods.inputs import checked_ids, checked_input, checked_targets
 from xaieval.methods.run import Bench, Floats, OnMethod, Run
 from xaieval.methods.steady import steady
 from xaieval.methods.streams import Joined, Stream
+from xaieval.methods.upsampling import check_upsampling
 from xaieval.models import Classifier, PreparedModel
 from xaieval.models.attention import capture_attention
 from xaieval.models.extra import as_extra, fitting_extra
@@ -58,7 +58,7 @@ class Explainer:
         True: the network as it was trained, in float64 when the input is. False: batch norms
         folded into convolutions, channels_last, float32.
     upsampling : str
-        How maps of a layer's size are brought to the input's: "paper".
+        How maps of a layer's size are brought to the input's: "paper" or "aligned".
     target_layer : str or torch.nn.Module, optional
         Overrides the classifier's.
 
@@ -299,6 +299,7 @@ class Explainer:
         """Return input on the device in the network's type; exact work in float64 widens both."""
         if self.exact and x.dtype == torch.float64 and self.dtype == torch.float32:
             self.prepared.module.double()
+            self.prepared.example = self.prepared.example.double()
             self.dtype = torch.float64
             self._for_rules.clear()
         layout = torch.contiguous_format if self.exact else torch.channels_last

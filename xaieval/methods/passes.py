@@ -14,17 +14,27 @@ if TYPE_CHECKING:
     from xaieval.models import Classifier, PreparedModel
 
 Need = Literal[
-    "input_grad", "layer_act", "layer_grad", "attention", "forward", "explain", "continuation"
+    "input_grad",
+    "layer_act",
+    "layer_grad",
+    "layer_raw",
+    "attention",
+    "forward",
+    "explain",
+    "continuation",
 ]
 """What a method asks of the network.
 
-``input_grad``, ``layer_act``, ``layer_grad``, ``attention``: at the picture itself, from one
-forward and one backward of the target logit that all methods share (a layer of tokens as the map
-that they form, ``attention`` as weights and gradients of each block); ``forward``: logits of
+``input_grad``, ``layer_act``, ``layer_grad``, ``layer_raw``, ``attention``: at the picture itself,
+from one forward and one backward of the target logit that all methods share (a layer of tokens as
+the map that they form, ``layer_raw`` as it is, ``attention`` as weights and gradients of each
+block); ``forward``: logits of
 pictures of its own making; ``explain``: maps of such pictures by another method;
 ``continuation``: the layers after the target layer.
 """
-POINT_NEEDS: frozenset[Need] = frozenset({"input_grad", "layer_act", "layer_grad", "attention"})
+POINT_NEEDS: frozenset[Need] = frozenset(
+    {"input_grad", "layer_act", "layer_grad", "layer_raw", "attention"}
+)
 
 
 @dataclass(frozen=True, eq=False)

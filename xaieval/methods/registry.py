@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xaieval.methods import (
+    attention,
     baselines,
     cam,
     deeplift,
@@ -12,6 +13,7 @@ from xaieval.methods import (
     lrp,
     modified_backward,
     occlusion,
+    perturbed_cam,
     rise,
     sampled,
     shapley,
@@ -23,6 +25,8 @@ METHODS: Table[MethodSpec] = Table(
     "method",
     [
         *cam.SPECS,
+        *perturbed_cam.SPECS,
+        *attention.SPECS,
         *gradient.SPECS,
         *sampled.SPECS,
         *deeplift.SPECS,

@@ -113,7 +113,7 @@ class Run:
         needs = call.spec.needs
         error = None
         if (
-            needs & {"layer_act", "layer_grad", "continuation"}
+            needs & {"layer_act", "layer_grad", "layer_raw", "continuation"}
             and not self.engine.prepared.target_layer
         ):
             error = NotDefinedError(
