@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.parity import cams, fast, gradients, modified, relevance
+from benchmarks.parity import cams, fast, gradients, modified, perturbing, relevance
 from benchmarks.parity.report import report
 from benchmarks.parity.rows import Result, Row, compare
 
@@ -24,6 +24,7 @@ GROUPS = {
     "modified": modified.rows,
     "relevance": relevance.rows,
     "cams": cams.rows,
+    "perturbing": perturbing.rows,
     "fast": fast.rows,
 }
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "parity.md"

@@ -13,6 +13,7 @@ from benchmarks.parity.networks import Absent, Net, network
 from benchmarks.parity.rows import Result, Row
 from xaieval.errors import XaievalError
 from xaieval.methods import METHODS, Explainer, resolve_methods
+from xaieval.methods.pooling import pool
 from xaieval.metrics import score
 
 # Few samples: rounding does not average away in more of them, it only takes longer.
@@ -65,7 +66,7 @@ def compare(row: Row) -> Result:
         ids = [f"image {i}" for i in range(len(net.x))]
         found = [
             Explainer(net.classifier_in(dtype), exact=exact)
-            .run(net.x.to(dtype), methods=call, targets=net.targets, sample_ids=ids)
+            .run(net.x.to(dtype), methods=call, targets=net.targets, sample_ids=ids, pooled=False)
             .maps[call[0].key]
             for exact, dtype in ((False, torch.float32), (True, torch.float64))
         ]
@@ -77,8 +78,10 @@ def compare(row: Row) -> Result:
     value = 1 - min(
         float(spearmanr(a.ravel(), b.ravel()).statistic) for a, b in zip(*found, strict=True)
     )
+    pooling = METHODS[row.method].default_pooling or "sum,pos"
+    pooled = [pool(torch.from_numpy(maps), pooling).numpy() for maps in found]
     moved = [
-        np.abs(np.subtract(*[score(maps, masks(net), metrics=[metric])[metric] for maps in found]))
+        np.abs(np.subtract(*[score(maps, masks(net), metrics=[metric])[metric] for maps in pooled]))
         for metric in ("topk_overlap", "auroc")
     ]
     said = f"scores move by {moved[0].max():.0e} (overlap), {moved[1].max():.0e} (AUROC)"

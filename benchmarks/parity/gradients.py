@@ -157,7 +157,7 @@ def rows() -> list[Row]:
                     "captum IntegratedGradients",
                     integrated_gradients,
                     {"n_steps": STEPS, "baseline": baseline},
-                    sampled=True,
+                    samples=lambda options: options["n_steps"],
                     known="the same baseline fed to both",
                 )
             )
@@ -173,7 +173,7 @@ def rows() -> list[Row]:
                     f"captum NoiseTunnel({kind}) of Saliency",
                     _tunnel(kind),
                     {"n_samples": SAMPLES, "sigma": 0.15},
-                    sampled=True,
+                    samples=lambda options: options["n_samples"],
                     known="the same noise fed to both",
                 )
             )
@@ -184,7 +184,7 @@ def rows() -> list[Row]:
                 "captum GradientShap",
                 gradient_shap,
                 {"n_samples": SAMPLES, "baseline": "zero"},
-                sampled=True,
+                samples=lambda options: options["n_samples"],
                 known="the same α fed to both",
             )
         )

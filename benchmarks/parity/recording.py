@@ -32,11 +32,12 @@ class Noting(nn.Module):
 
 
 def explained_rows(
-    net: Net, method: str, options: Mapping[str, Any], image: int
+    net: Net, method: str, options: Mapping[str, Any], image: int, count: int
 ) -> tuple[Tensor, Tensor]:
-    """Return our map (1, C, H, W) of one image and the rows (n, 3, H, W) that it took, in order.
+    """Return our map (1, C, H, W) of one image and the rows (count, 3, H, W) that it drew.
 
-    The picture itself is left out, and rows that only fill a pass up: those repeat the last one.
+    In order, from the first that differs from the picture on: the picture itself comes before, and
+    after them rows that only fill a pass up.
     """
     global _notes
     x = net.x[image : image + 1]
@@ -61,6 +62,7 @@ def explained_rows(
         rows = torch.cat(_notes)
     finally:
         _notes = None
-    new = (rows[1:] != rows[:-1]).flatten(1).any(1)
-    rows = rows[torch.cat([torch.tensor([True]), new])]
-    return maps.double(), rows[(rows != x).flatten(1).any(1)]
+    start = int((rows != x).flatten(1).any(1).nonzero()[0])
+    if len(rows) < start + count:
+        raise ValueError(f"{method} drew {len(rows) - start} rows, expected {count}")
+    return maps.double(), rows[start : start + count]

@@ -88,8 +88,8 @@ class Row:
     oracle : str
         Who is trusted, as the report prints it.
     reference : callable
-    sampled : bool
-        Whether the reference is fed the rows that ours drew.
+    samples : callable, optional
+        ``samples(options)``: how many rows ours draws for an image; the reference is fed them.
     known : str
         Why a reader should not be surprised: where the oracle is silent or was patched.
     group : "oracle" or "fast"
@@ -103,7 +103,7 @@ class Row:
     options: Mapping[str, Any] = field(default_factory=dict)
     measure: str = "difference / max"
     tolerance: float = 1e-4
-    sampled: bool = False
+    samples: Callable[[Mapping[str, Any]], int] | None = None
     images: int = 2
     known: str = ""
     group: Literal["oracle", "fast"] = "oracle"
@@ -153,9 +153,11 @@ def compare(row: Row) -> Result:
     if row.method not in METHODS:
         return result("missing", said="no such method")
     try:
-        if row.sampled:
+        if row.samples is not None:
+            count = row.samples(row.options)
             found = [
-                explained_rows(net, row.method, row.options, image) for image in range(row.images)
+                explained_rows(net, row.method, row.options, image, count)
+                for image in range(row.images)
             ]
             maps, rows = torch.cat([m for m, _ in found]), [r for _, r in found]
         else:
