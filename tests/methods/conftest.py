@@ -18,6 +18,9 @@ FEW: dict[str, dict[str, object]] = {
     "lime": {"n_samples": 30, "n_segments": 8},
     "kernel_shap": {"n_samples": 30, "n_segments": 8},
     "shapley_sampling": {"n_samples": 3, "n_segments": 8},
+    "sess": {"of": "saliency", "n_scales": 2},
+    "puzzle": {"of": "saliency"},
+    "tta": {"of": "saliency"},
 }
 
 

@@ -64,6 +64,10 @@ def test_sobel_of_an_even_picture_is_zero_and_other_channels_work() -> None:
     assert run(edge, "sobel")[0].tolist() == [[0, 4, 4, 0]] * 4
 
 
+def test_constant_says_nothing() -> None:
+    assert (run(torch.rand(2, 4, 3, 5), "constant") == np.ones((2, 3, 5))).all()
+
+
 def test_centre_prior() -> None:
     found = run(torch.zeros(2, 3, 4, 8), "centre_prior[sigma=0.5]")
     assert np.array_equal(found[0], found[1])
@@ -75,6 +79,6 @@ def test_centre_prior() -> None:
 
 def test_baselines_do_not_see_the_target() -> None:
     x = torch.rand(2, 3, 8, 8)
-    for method in ("random", "sobel", "centre_prior"):
+    for method in ("random", "constant", "sobel", "centre_prior"):
         one = explain(Mean(), x, methods=method, targets=0)[method]
         assert torch.equal(one, explain(Mean(), x, methods=method, targets=1)[method])

@@ -33,6 +33,7 @@ def test_key_survives_parsing() -> None:
     ):
         assert parse_method(call.key) == call
     assert parse_method("occlusion[window=none]") == MethodCall("occlusion")
+    assert parse_method("eigen_cam[centre=none]") == MethodCall("eigen_cam")
 
 
 def test_calls_travel_between_processes() -> None:

@@ -106,7 +106,11 @@ def test_defaults_are_those_of_the_literature() -> None:
         "lime": "sum,pos",
         "kernel_shap": "sum,pos",
         "shapley_sampling": "sum,pos",
+        "sess": None,
+        "puzzle": None,
+        "tta": None,
         "random": None,
+        "constant": None,
         "sobel": None,
         "centre_prior": None,
     }

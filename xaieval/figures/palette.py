@@ -20,7 +20,7 @@ _MEASURED: dict[str, tuple[str, str]] = {
 }
 _MEASURED_SPARE = (("#4c5fb8", "#98a7f0"), ("#8a4b2d", "#d09a7c"), ("#3f7f8c", "#7cc3d1"))
 _BASELINE = ("#73777f", "#a3a8b1")
-BASELINES = frozenset({"random", "sobel", "centre_prior"})
+BASELINES = frozenset({"random", "constant", "sobel", "centre_prior"})
 
 # Figures that only repeat published numbers: a violet family, three steps of lightness apart.
 _PUBLISHED: dict[str, tuple[str, str]] = {

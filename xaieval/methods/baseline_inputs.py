@@ -76,9 +76,12 @@ def uniform_noise(passes: Passes, *salt: object) -> Tensor:
     return low + torch.stack(drawn).to(passes.x) * (high - low)
 
 
-def blur(x: Tensor, sigma: float) -> Tensor:
-    """Return pictures (b, C, H, W) blurred by a Gaussian of σ px, cut at 3σ, edges replicated."""
-    radius = min(max(1, math.ceil(3 * sigma)), min(x.shape[2:]) * 2)
+def blur(x: Tensor, sigma: float, reach: float = 3) -> Tensor:
+    """Return pictures (b, C, H, W) blurred by a Gaussian of σ px, edges replicated.
+
+    The kernel is cut at ``reach`` σ.
+    """
+    radius = min(max(1, math.ceil(reach * sigma)), min(x.shape[2:]) * 2)
     offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
     kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
     kernel = (kernel / kernel.sum()).to(x)

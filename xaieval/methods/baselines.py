@@ -1,4 +1,4 @@
-"""Reference lines that know nothing of the network: chance, edges, the middle of the picture."""
+"""Reference lines that know nothing of the network: chance, nothing, edges, the middle."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ def random(passes: Passes, options: Options) -> Tensor:
         for sample in passes.sample_ids
     ]
     return torch.stack(maps).to(passes.x)
+
+
+def constant(passes: Passes, options: Options) -> Tensor:
+    """Return one everywhere: a map that says nothing, flagged as flat."""
+    return torch.ones_like(passes.x[:, :1])
 
 
 def sobel(passes: Passes, options: Options) -> Tensor:
@@ -68,6 +73,15 @@ SPECS = (
         cost=_nothing,
         paper="reference line; expectation equals the area share (metrics documentation)",
         stochastic=True,
+    ),
+    MethodSpec(
+        id="constant",
+        label="Constant",
+        summary="the same value everywhere: what a map scores that says nothing",
+        family="baseline",
+        fn=constant,
+        cost=_nothing,
+        paper="reference line; every score of ranks is decided by its rule for ties",
     ),
     MethodSpec(
         id="sobel",

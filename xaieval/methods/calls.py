@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias, cast
@@ -35,7 +36,7 @@ class MethodCall:
     ----------
     id : str
     options : mapping
-        Canonical: every option of the method, checked.
+        Canonical: every option of the method, checked; another method by its key.
     custom : MethodSpec, optional
         The method itself when it stands in no table.
 
@@ -44,6 +45,8 @@ class MethodCall:
     ConfigError
         For an unknown id or option, with a suggestion, or a bad value.
 
+    >>> MethodCall("sess", {"of": "rise[n_masks=100]", "n_scales": 3}).key
+    'sess[n_scales=3,of=rise[n_masks=100]]'
     >>> MethodCall("integrated_gradients", {"n_steps": 50}).key
     'integrated_gradients[n_steps=50]'
     >>> MethodCall("integrated_gradients", {"n_steps": 25}).key
@@ -55,7 +58,11 @@ class MethodCall:
     custom: MethodSpec | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "options", self.spec.canonical(self.options))
+        options = self.spec.canonical(self.options)
+        for name, option in self.spec.options.items():
+            if option.kind == "method":
+                options[name] = _inner(options[name], name, self.id).key
+        object.__setattr__(self, "options", options)
 
     @property
     def spec(self) -> MethodSpec:
@@ -74,21 +81,31 @@ class MethodCall:
         return f"{self.id}[{','.join(changed)}]" if changed else self.id
 
     @cached_property
+    def inner(self) -> tuple[MethodCall, ...]:
+        """The methods that this one wraps."""
+        return tuple(
+            parse_method(self.options[name])
+            for name, option in self.spec.options.items()
+            if option.kind == "method"
+        )
+
+    @cached_property
     def digest(self) -> str:
         """Sha256 of id, version and options; of a custom method, unique to this object."""
         if self.custom is not None:
             return digest("custom", self.id, uuid.uuid4().hex)
-        return digest(self.id, self.spec.version, dict(self.options))
+        wrapped = [call.digest for call in self.inner]
+        return digest(self.id, self.spec.version, dict(self.options), *wrapped)
 
     @property
     def stochastic(self) -> bool:
         """Whether sample id and study seed decide the map too."""
-        return self.spec.stochastic
+        return self.spec.stochastic or any(call.stochastic for call in self.inner)
 
     @property
     def cost(self) -> int:
         """Rows through the network per image; 0 for methods that never ask it."""
-        return self.spec.cost(self.options)
+        return self.spec.cost(self.options) * math.prod(call.cost for call in self.inner)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MethodCall) and self.digest == other.digest
@@ -99,7 +116,8 @@ class MethodCall:
 
 def _written(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:g}"
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
     if isinstance(value, (Tensor, np.ndarray)):
         return f"{type(value).__name__}{tuple(value.shape)}"
     return "none" if value is None else str(value)
@@ -110,6 +128,8 @@ def parse_method(text: str) -> MethodCall:
 
     >>> parse_method("saliency[pooling=sum,pos]").options
     {'pooling': 'sum,pos'}
+    >>> parse_method("puzzle[of=saliency[pooling=sum,pos],tiles=3]").options["of"]
+    'saliency[pooling=sum,pos]'
 
     Raises
     ------
@@ -120,13 +140,31 @@ def parse_method(text: str) -> MethodCall:
     if match is None:
         raise ConfigError("not a method", got=repr(text), expected="id or id[option=value,...]")
     options: dict[str, Any] = {}
-    # Values may hold commas ("sum,pos"); a comma separates only where a name follows.
-    for part in re.split(r",\s*(?=\w+\s*=)", match[2]) if match[2] else []:
+    for part in _parts(match[2], text) if match[2] else ():
         name, equals, value = part.partition("=")
         if not equals:
             raise ConfigError("not an option", where=text, got=repr(part), expected="name=value")
         options[name.strip()] = _read(value.strip())
     return MethodCall(match[1], options)
+
+
+def _parts(options: str, where: str) -> Iterator[str]:
+    """Yield each ``name=value``.
+
+    Values may hold commas (``sum,pos``): one separates only where a name follows, and outside the
+    brackets of another method.
+    """
+    depth = start = 0
+    for place, letter in enumerate(options):
+        depth += (letter == "[") - (letter == "]")
+        if depth < 0:
+            break
+        if letter == "," and depth == 0 and re.match(r",\s*\w+\s*=", options[place:]):
+            yield options[start:place]
+            start = place + 1
+    if depth:
+        raise ConfigError("not a method", got=repr(where), expected="brackets that match")
+    yield options[start:]
 
 
 def _read(text: str) -> int | float | str | None:
@@ -184,6 +222,18 @@ def _resolve(item: MethodLike, options: Mapping[str, Any]) -> MethodCall:
             expected="an id, a mapping with an id, a captum Attribution or a function",
         )
     return MethodCall(spec.id, options, spec)
+
+
+def _inner(value: Any, name: str, where: str) -> MethodCall:
+    """Return the method of the table that an option names: a key, or a mapping with its id."""
+    if not isinstance(value, (str, Mapping)):
+        raise ConfigError(
+            f"bad value of option {name!r}",
+            where=where,
+            expected="an id, 'id[option=value]' or a mapping with an id",
+            got=repr(value),
+        )
+    return _resolve(value, {})
 
 
 def _changed(call: MethodCall) -> dict[str, Any]:

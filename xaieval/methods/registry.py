@@ -7,6 +7,7 @@ from xaieval.methods import (
     baselines,
     cam,
     deeplift,
+    enhancers,
     gradient,
     kernel_shap,
     lime,
@@ -16,6 +17,7 @@ from xaieval.methods import (
     perturbed_cam,
     rise,
     sampled,
+    sess,
     shapley,
 )
 from xaieval.methods.spec import MethodSpec
@@ -37,6 +39,8 @@ METHODS: Table[MethodSpec] = Table(
         *lime.SPECS,
         *kernel_shap.SPECS,
         *shapley.SPECS,
+        *sess.SPECS,
+        *enhancers.SPECS,
         *baselines.SPECS,
     ],
     group="xaieval.methods",

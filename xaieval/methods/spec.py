@@ -69,6 +69,8 @@ class Option:
         if self.kind in ("any", "method") or (value is None and self.optional):
             return value
         if self.kind == "choice":
+            if value is None and "none" in self.choices:  # as keys are read
+                value = "none"
             if value not in self.choices:
                 raise unknown(f"value of {name}", value, self.choices, where=where)
             return str(value)
