@@ -39,11 +39,13 @@ from xaieval.jobs import (
     alike,
     as_known,
     extra_of,
+    from_arrays,
     label_of,
     settle,
     target_of,
+    to_arrays,
 )
-from xaieval.methods import Explainer, MethodCall
+from xaieval.methods import About, Explainer, MethodCall
 from xaieval.models import Classifier, Preprocessing, load_checkpoint
 from xaieval.types import Heatmap, Sample
 
@@ -312,7 +314,7 @@ class Backend:
                 request.target if request.target != "label" else int(label_of(request.sample)),
                 call.digest,
                 classifier.target_layer,
-                request.upsampling,
+                request.upsampling if _draws(call) else None,
                 (request.sample.id, request.seed) if call.stochastic else None,
             )
         job.key = digest(*sorted(job.keys.items()), request.cacheable)
@@ -329,7 +331,7 @@ class Backend:
                 job.undefined[call.key] = bytes(kept["undefined"]).decode()
             elif kept is not None:
                 job.from_cache.add(call.key)
-                job.add_map(call.key, Heatmap(np.asarray(kept["map"]), call.id, target))
+                job.add_map(call.key, from_arrays(kept, call.id, target))
 
     # ---------------------------------------------------------------- working
 
@@ -391,10 +393,17 @@ class Backend:
         if request.target != "predicted":
             targets = torch.tensor([target_of(job.request, None) for job in batch])
 
-        def on_method(key: str, maps: np.ndarray, chosen: np.ndarray) -> None:
+        def on_method(key: str, maps: np.ndarray, chosen: np.ndarray, about: About) -> None:
             method = key.split("[")[0]
-            for job, values, target in zip(batch, maps, chosen, strict=True):
-                heatmap = Heatmap(np.array(values), method, int(target))
+            sums = [None] * len(batch) if about.conservation is None else about.conservation
+            for job, values, target, gap in zip(batch, maps, chosen, sums, strict=True):
+                heatmap = Heatmap(
+                    np.array(values),
+                    method,
+                    int(target),
+                    grid=about.grid,
+                    conservation=None if gap is None else float(gap),
+                )
                 job.add_map(key, heatmap)
             self._computed += len(batch)
 
@@ -481,7 +490,7 @@ class Backend:
                 why = np.frombuffer(job.undefined[call.key].encode(), np.uint8)
                 self.cache.put(job.keys[call.key], {"undefined": why})
             elif call.cost and call.key not in job.from_cache:
-                self.cache.put(job.keys[call.key], {"map": job.maps[call.key].values})
+                self.cache.put(job.keys[call.key], to_arrays(job.maps[call.key]))
 
     def _finish(self, job: Job, *, error: BaseException | None = None) -> None:
         with self._condition:
@@ -537,6 +546,12 @@ class Backend:
             self._models.clear()
         if device.startswith("cuda"):
             torch.cuda.empty_cache()
+
+
+def _draws(call: MethodCall) -> bool:
+    """Say whether a method's map may depend on the request's upsampling."""
+    spec = call.spec
+    return spec.low_resolution or spec.family in ("captum", "custom", "enhancer")
 
 
 def _model_key(checkpoint: Path) -> tuple[str, int, int]:

@@ -16,7 +16,7 @@ from xaieval.errors import Cancelled, DataError, MethodError, XaievalError
 from xaieval.geometry import Geometry
 from xaieval.methods import Explainer, MethodCall
 from xaieval.models import Classifier
-from xaieval.types import Heatmap, Image, Sample
+from xaieval.types import Grid, Heatmap, Image, Sample
 
 Target = Literal["predicted", "label"] | int
 OnMap = Callable[[str, Heatmap], None]
@@ -242,6 +242,28 @@ def extra_of(sample: Sample) -> tuple[npt.NDArray[Any], ...]:
         return ()
     parts = sample.extra if isinstance(sample.extra, tuple) else (sample.extra,)
     return tuple(np.asarray(part) for part in parts)
+
+
+def to_arrays(heatmap: Heatmap) -> dict[str, npt.NDArray[Any]]:
+    """Return what the cache keeps of a heatmap."""
+    kept: dict[str, npt.NDArray[Any]] = {"map": heatmap.values}
+    if heatmap.grid is not None:
+        grid = heatmap.grid
+        kept["grid"] = np.array([*grid.shape, *grid.centre, *grid.stride], np.float64)
+    if heatmap.conservation is not None:
+        kept["conservation"] = np.array([heatmap.conservation], np.float64)
+    return kept
+
+
+def from_arrays(kept: Mapping[str, npt.NDArray[Any]], method: str, target: int) -> Heatmap:
+    """Return the heatmap of which the cache kept some arrays."""
+    grid = None
+    if "grid" in kept:
+        rows, columns, *rest = kept["grid"].tolist()
+        grid = Grid((int(rows), int(columns)), (rest[0], rest[1]), (rest[2], rest[3]))
+    conservation = float(kept["conservation"][0]) if "conservation" in kept else None
+    values = np.asarray(kept["map"])
+    return Heatmap(values, method, target, grid=grid, conservation=conservation)
 
 
 def label_of(sample: Sample) -> int:

@@ -129,6 +129,9 @@ class Heatmap:
         ``"zero"`` (every value 0), ``"flat"`` (every value equal), ``"non-finite-replaced"``.
     grid : Grid, optional
         The coarse grid that the map was drawn from, where there is one.
+    conservation : float, optional
+        Of methods whose attribution adds up to the target logit: the share of the logit by which
+        the sum misses it.
     """
 
     values: npt.NDArray[np.float32]
@@ -136,6 +139,7 @@ class Heatmap:
     target: int
     flags: frozenset[str] = frozenset()
     grid: Grid | None = None
+    conservation: float | None = None
 
     def __post_init__(self) -> None:
         values = self.values

@@ -153,7 +153,7 @@ def test_cheap_methods_report_first(explainer: Explainer, make_noise: MakeNoise)
         make_noise(3, 64),
         methods=resolve_methods([*names, "random"]),
         targets=torch.tensor([2, 0, 1]),
-        on_method=lambda key, maps, targets: told.append((key, maps.shape, tuple(targets))),
+        on_method=lambda key, maps, targets, about: told.append((key, maps.shape, tuple(targets))),
     )
     assert [key for key, _, _ in told] == ["random", *reversed(names[1:]), "occlusion"]
     assert all(rest == ((3, 64, 64), (2, 0, 1)) for _, *rest in told for rest in [tuple(rest)])

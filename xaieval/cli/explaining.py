@@ -259,6 +259,7 @@ def _write_json(
     found: dict[str, Any] = {
         key: {
             "flags": sorted(heatmap.flags),
+            "conservation": heatmap.conservation,
             "scores": {
                 metric: {
                     "value": None if math.isnan(score.value) else score.value,

@@ -7,6 +7,7 @@ from xaieval.methods.passes import Passes
 from xaieval.methods.planner import Plan, plan
 from xaieval.methods.pooling import POOLINGS, pool
 from xaieval.methods.registry import METHODS
+from xaieval.methods.run import About
 from xaieval.methods.spec import FAMILIES, MethodSpec, Option
 from xaieval.methods.streams import Stream, StreamSpec
 from xaieval.methods.upsampling import UPSAMPLINGS
@@ -16,6 +17,7 @@ __all__ = [
     "METHODS",
     "POOLINGS",
     "UPSAMPLINGS",
+    "About",
     "Explainer",
     "Explanation",
     "MethodCall",

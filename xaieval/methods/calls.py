@@ -94,8 +94,10 @@ class MethodCall:
         """Sha256 of id, version and options; of a custom method, unique to this object."""
         if self.custom is not None:
             return digest("custom", self.id, uuid.uuid4().hex)
+        # An upsampling that is left to the study is no part of the method.
+        fixed = {k: v for k, v in self.options.items() if (k, v) != ("upsampling", None)}
         wrapped = [call.digest for call in self.inner]
-        return digest(self.id, self.spec.version, dict(self.options), *wrapped)
+        return digest(self.id, self.spec.version, fixed, *wrapped)
 
     @property
     def stochastic(self) -> bool:

@@ -16,13 +16,14 @@ from xaieval.errors import MethodError
 from xaieval.methods.calls import MethodCall
 from xaieval.methods.engine import Engine, Extra, Rows, rows_for
 from xaieval.methods.inputs import checked_ids, checked_input, checked_targets
-from xaieval.methods.run import Bench, Floats, OnMethod, Run
+from xaieval.methods.run import About, Bench, Floats, OnMethod, Run
 from xaieval.methods.steady import steady
 from xaieval.methods.streams import Joined, Stream
 from xaieval.methods.upsampling import check_upsampling
 from xaieval.models import Classifier, PreparedModel
 from xaieval.models.attention import capture_attention
 from xaieval.models.extra import as_extra, fitting_extra
+from xaieval.types import Grid
 
 # Pictures whose sums and maps a run holds at a time.
 _IMAGES = 32
@@ -39,12 +40,19 @@ class Explanation:
     maps : dict of method key -> float32 (B, H, W), or (B, C, H, W) when not pooled
     undefined : dict of method key -> str
         Methods that are not defined for the network, and why.
+    grids : dict of method key -> Grid
+        The coarse grids that maps were drawn from.
+    conservation : dict of method key -> float32 (B,)
+        Of methods whose attribution adds up to the target logit (LRP): the share of the logit by
+        which the sum misses it. Biases, and an ε that is not small, take their part.
     """
 
     logits: Floats
     targets: npt.NDArray[np.int64]
     maps: dict[str, Floats]
     undefined: dict[str, str] = field(default_factory=dict)
+    grids: dict[str, Grid] = field(default_factory=dict)
+    conservation: dict[str, Floats] = field(default_factory=dict)
 
 
 class Explainer:
@@ -155,6 +163,8 @@ class Explainer:
         whole = len(x) <= _IMAGES
         logits, found_targets, undefined = [], [], {}
         maps: dict[str, Floats] = {}
+        sums: dict[str, Floats] = {}
+        grids: dict[str, Grid] = {}
         for start in range(0, len(x), _IMAGES):
             place = slice(start, min(len(x), start + _IMAGES))
             run = Run(
@@ -174,14 +184,20 @@ class Explainer:
             logits.append(part[0])
             found_targets.append(part[1])
             undefined.update(run.undefined)
-            for key, values in part[2].items():
-                if key not in maps:
-                    maps[key] = np.empty((len(x), *values.shape[1:]), np.float32)
-                maps[key][place] = values
-        answer = Explanation(np.concatenate(logits), np.concatenate(found_targets), maps, undefined)
+            grids.update(run.grids)
+            for whole_batch, found in ((maps, part[2]), (sums, run.sums)):
+                for key, values in found.items():
+                    if key not in whole_batch:
+                        whole_batch[key] = np.empty((len(x), *values.shape[1:]), np.float32)
+                    whole_batch[key][place] = values
+        for key in undefined:
+            maps.pop(key, None)
+        answer = Explanation(
+            np.concatenate(logits), np.concatenate(found_targets), maps, undefined, grids, sums
+        )
         if on_method is not None and not whole:
             for key, values in maps.items():
-                on_method(key, values, answer.targets)
+                on_method(key, values, answer.targets, About(grids.get(key), sums.get(key)))
         return answer
 
     def feed(

@@ -26,6 +26,7 @@ SPECS = (
         paper="Bach et al. 2015, doi:10.1371/journal.pone.0130140; composites: Kohlbrenner et al. "
         "2020, arXiv:1910.09840, section 3",
         backward=_rule,
+        conserves=True,
         options={
             "composite": Option(
                 default="epsilon_plus",

@@ -73,6 +73,7 @@ SPECS = (
         paper="Selvaraju et al. 2017, arXiv:1610.02391, section 3.2",
         needs=frozenset({"layer_act", "layer_grad"}),
         backward=_guided,
+        low_resolution=True,
         default_pooling="l1-norm",
         signed=True,
         layers_defined=_LAYERS + ", with a target layer that forms a map",

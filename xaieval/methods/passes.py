@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from torch import Tensor
 
 from xaieval.errors import MethodError
+from xaieval.types import Grid
 
 if TYPE_CHECKING:
     from xaieval.models import Classifier, PreparedModel
@@ -56,6 +57,14 @@ class Attention:
 Found = Tensor | Attention
 
 
+@dataclass(eq=False)
+class Drawn:
+    """The latest map that was drawn from a coarse grid, and that grid."""
+
+    result: Tensor | None = None
+    grid: Grid | None = None
+
+
 class Forward(Protocol):
     """Logits of any rows; see ``Passes.forward``."""
 
@@ -94,6 +103,8 @@ class Passes:
         What the method's stream or backward found.
     extra : tuple of Tensor (b, ...)
         The second input, if the network takes one.
+    drawn : Drawn
+        Noted by ``upsample``.
     """
 
     x: Tensor
@@ -110,6 +121,7 @@ class Passes:
     values: Mapping[Need, Found] = field(default_factory=dict)
     found: Any = None
     extra: tuple[Tensor, ...] = ()
+    drawn: Drawn = field(default_factory=Drawn)
 
     def _value(self, need: Need) -> Found:
         if need not in self.values:

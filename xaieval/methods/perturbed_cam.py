@@ -37,8 +37,9 @@ class _Scores(Stream):
 
 @dataclass(frozen=True)
 class ChannelMasks:
-    """The picture seen through each channel of the target layer."""
+    """The picture seen through each channel of the target layer, drawn by an upsampling."""
 
+    upsampling: str | None = None
     reads: Reads = "logits"
 
     def per_image(self, size: tuple[int, int]) -> int | None:
@@ -154,11 +155,12 @@ SPECS = (
         label="Score-CAM",
         summary="a layer's channels weighted by the logit of the picture seen through each",
         family="cam",
+        low_resolution=True,
         fn=score_cam,
         cost=_channels,
         paper="Wang et al. 2020, arXiv:1910.01279, section 3",
         needs=frozenset({"layer_act"}),
-        stream=lambda options: ChannelMasks(),
+        stream=lambda options: ChannelMasks(options["upsampling"]),
         layers_defined=_LAYERS,
     ),
     MethodSpec(
@@ -166,6 +168,7 @@ SPECS = (
         label="Ablation-CAM",
         summary="a layer's channels weighted by how far the logit falls without each",
         family="cam",
+        low_resolution=True,
         fn=ablation_cam,
         cost=_channels,
         paper="Desai and Ramaswamy 2020, doi:10.1109/WACV45572.2020.9093360, section 3",

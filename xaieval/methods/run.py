@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from xaieval.errors import MethodError, NotDefinedError
+from xaieval.errors import MethodError, ModelError, NotDefinedError
 from xaieval.methods.baseline_inputs import baseline_input
 from xaieval.methods.calls import MethodCall, parse_method
 from xaieval.methods.engine import Engine, Extra, Rows, fill
@@ -24,10 +24,29 @@ from xaieval.methods.rules import DeepLiftRule
 from xaieval.methods.spec import BackwardRule
 from xaieval.methods.streams import Joined, Reads, Stream
 from xaieval.models import Classifier, PreparedModel
+from xaieval.types import Grid
 
 Floats = npt.NDArray[np.float32]
-OnMethod = Callable[[str, Floats, npt.NDArray[np.int64]], None]
-"""``on_method(key, maps, targets)``, called as soon as a method has finished the whole batch."""
+
+
+@dataclass(frozen=True, eq=False)
+class About:
+    """What is known of a method's maps beside their values.
+
+    Attributes
+    ----------
+    grid : Grid, optional
+        The coarse grid that they were drawn from.
+    conservation : float32 (B,), optional
+        By what share of the target logit each attribution's sum misses it.
+    """
+
+    grid: Grid | None = None
+    conservation: Floats | None = None
+
+
+OnMethod = Callable[[str, Floats, npt.NDArray[np.int64], About], None]
+"""``on_method(key, maps, targets, about)``, called when a method has finished the whole batch."""
 
 # Images whose maps a method that asks for logits of its own holds at a time.
 _SLICE = 8
@@ -105,6 +124,8 @@ class Run:
         self.logits: Tensor | None = None
         self.kept: dict[Need, dict[int, Tensor]] = {}
         self.maps: dict[str, Floats] = {}
+        self.grids: dict[str, Grid] = {}
+        self.sums: dict[str, Floats] = {}
 
     # ---------------------------------------------------------------- what the network lacks
 
@@ -273,7 +294,8 @@ class Run:
             if spec.reads != reads or free != now:
                 continue
             try:
-                stream = spec.open(self._passes(self._whole, {} if now else self._kept()))
+                kept = {} if now else self._kept()
+                stream = spec.open(self._passes(self._whole, kept, call=calls[0]))
             except NotDefinedError as error:
                 self._skip(calls, error)
             else:
@@ -320,7 +342,19 @@ class Run:
             for image in range(len(self.x)):
                 one = slice(image, image + 1)
                 extra = self._extra(one)
-                with Continuation(engine.prepared, self.x[one], extra or None) as continuation:
+                try:
+                    prepared = Continuation(engine.prepared, self.x[one], extra or None)
+                except ModelError as error:
+                    reason = NotDefinedError(
+                        error.what,
+                        where=error.where,
+                        expected=error.expected,
+                        got=error.got,
+                        fix=error.fix,
+                    )
+                    self._skip(calls, reason)
+                    break
+                with prepared as continuation:
                     work = partial(self._continued, alone, continuation, engine.rows)
                     engine.each_pass(each * (image + 1), work, start=each * image)
             self._settle(alone)
@@ -361,7 +395,14 @@ class Run:
             found[need] = torch.cat(tensors) if len(tensors) > 1 else tensors[0]
         return found
 
-    def _passes(self, place: slice, values: Mapping[Need, Found], found: object = None) -> Passes:
+    def _passes(
+        self,
+        place: slice,
+        values: Mapping[Need, Found],
+        found: object = None,
+        *,
+        call: MethodCall | None = None,
+    ) -> Passes:
         """Return what a method may read of some pictures; ``values`` hold just these."""
         x, targets, extra = self.x[place], self.targets[place], self._extra(place)
 
@@ -404,7 +445,7 @@ class Run:
             prepared=self.bench.prepared,
             sample_ids=self.ids[place],
             seed=self.seed,
-            upsampling=self.bench.upsampling,
+            upsampling=(call.options.get("upsampling") if call else None) or self.bench.upsampling,
             rows=self.rows.count,
             values=values,
             found=found,
@@ -421,18 +462,33 @@ class Run:
         """Run a method on some pictures and keep its map."""
         if call.key in self.undefined:
             return
+        passes = self._passes(place, values or {}, found, call=call)
         try:
-            attribution = call.spec.fn(self._passes(place, values or {}, found), call.options)
+            attribution = call.spec.fn(passes, call.options)
         except NotDefinedError as error:
             self._skip((call,), error)
             return
-        attribution = self._checked(call, attribution, self.x[place]).detach()
+        checked = self._checked(call, attribution, self.x[place])
+        if passes.drawn.grid is not None and checked is passes.drawn.result:
+            self.grids[call.key] = passes.drawn.grid
+        attribution = checked.detach()
+        if call.spec.conserves:
+            self._keep_sums(call, place, attribution)
         if self.pooled:
             pooling = call.options.get("pooling")
             attribution = pool(attribution, pooling) if pooling else attribution[:, 0]
         if call.key not in self.maps:
             self.maps[call.key] = np.empty((len(self.x), *attribution.shape[1:]), np.float32)
         self.maps[call.key][place] = attribution.cpu().numpy()
+
+    def _keep_sums(self, call: MethodCall, place: slice, attribution: Tensor) -> None:
+        """Note by what share of the target logit each attribution's sum misses it."""
+        assert self.logits is not None
+        logits = self.logits[place].gather(1, self.targets[place][:, None])[:, 0]
+        gap = (attribution.double().sum((1, 2, 3)) - logits).abs() / logits.abs()
+        if call.key not in self.sums:
+            self.sums[call.key] = np.full(len(self.x), np.nan, np.float32)
+        self.sums[call.key][place] = gap.cpu().numpy()
 
     def _checked(self, call: MethodCall, found: object, x: Tensor) -> Tensor:
         channels = {1} if call.spec.default_pooling is None else {1, x.shape[1]}
@@ -455,4 +511,5 @@ class Run:
 
     def _finish(self, call: MethodCall) -> None:
         if self.on_method is not None and call.key not in self.undefined:
-            self.on_method(call.key, self.maps[call.key], self.targets.cpu().numpy())
+            about = About(self.grids.get(call.key), self.sums.get(call.key))
+            self.on_method(call.key, self.maps[call.key], self.targets.cpu().numpy(), about)

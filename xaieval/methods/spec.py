@@ -13,6 +13,7 @@ from xaieval.errors import ConfigError, MethodError, unknown
 from xaieval.methods.passes import Need, Passes
 from xaieval.methods.pooling import POOLINGS
 from xaieval.methods.streams import StreamSpec
+from xaieval.methods.upsampling import UPSAMPLINGS
 
 Options = Mapping[str, Any]
 
@@ -133,6 +134,11 @@ class MethodSpec:
     signed : bool
         Whether the attribution before pooling has negative values.
     stochastic : bool
+    conserves : bool
+        Whether the attribution adds up to the target logit; by how much it fails is then reported
+        for each map.
+    low_resolution : bool
+        Whether the map is drawn from a coarse grid; the option ``upsampling`` then says how.
     version : int
         Raised by hand whenever output changes.
     task : tuple of str
@@ -155,6 +161,8 @@ class MethodSpec:
     default_pooling: str | None = None
     signed: bool = False
     stochastic: bool = False
+    conserves: bool = False
+    low_resolution: bool = False
     version: int = 1
     task: tuple[str, ...] = ("single", "multilabel")
     layers_defined: str = "any differentiable network"
@@ -176,6 +184,16 @@ class MethodSpec:
             )
             pooling.check("default_pooling", self.default_pooling, self.id)
             object.__setattr__(self, "options", {**self.options, "pooling": pooling})
+
+        if self.low_resolution:
+            upsampling = Option(
+                default=None,
+                help="how cells become pixels; as the study says when not given",
+                kind="choice",
+                choices=tuple(UPSAMPLINGS),
+                optional=True,
+            )
+            object.__setattr__(self, "options", {**self.options, "upsampling": upsampling})
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from xaieval.errors import unknown
-from xaieval.methods.placement import Placement, layer_placement, token_placement
+from xaieval.methods.placement import Placement, even_placement, layer_placement, token_placement
+from xaieval.types import Grid
 
 if TYPE_CHECKING:
     from xaieval.methods.passes import Passes
@@ -60,8 +61,11 @@ def _paper(maps: Tensor, passes: Passes, tokens: TokenGrid | None) -> Tensor:
 
 def _aligned(maps: Tensor, passes: Passes, tokens: TokenGrid | None) -> Tensor:
     """Each cell at the arithmetic centre of what it sees: its receptive field, or its patch."""
-    found = layer_placement(passes) if tokens is None else token_placement(tokens, passes)
-    return place(maps, passes.size, found)
+    return place(maps, passes.size, _placement(passes, tokens))
+
+
+def _placement(passes: Passes, tokens: TokenGrid | None) -> Placement:
+    return layer_placement(passes) if tokens is None else token_placement(tokens, passes)
 
 
 UPSAMPLINGS: dict[str, Callable[[Tensor, Passes, TokenGrid | None], Tensor]] = {
@@ -94,4 +98,10 @@ def upsample(maps: Tensor, passes: Passes, *, tokens: TokenGrid | None = None) -
     NotDefinedError
         For "aligned", where nobody can say what a cell of the target layer sees.
     """
-    return UPSAMPLINGS[check_upsampling(passes.upsampling)](maps, passes, tokens)
+    name = check_upsampling(passes.upsampling)
+    result = UPSAMPLINGS[name](maps, passes, tokens)
+    cells = maps.shape[2], maps.shape[3]
+    found = _placement(passes, tokens) if name == "aligned" else even_placement(cells, passes.size)
+    passes.drawn.result = result
+    passes.drawn.grid = Grid(cells, found.centre, found.stride)
+    return result

@@ -201,7 +201,9 @@ def _scores(shard: Shard, seen: Sequence[_Seen], resolved: Resolved) -> list[dic
         for regions, group in _groups(defined, resolved.regions):
             scores = None
             if regions:
-                scores = score(*_stack(group, key, regions), metrics=wanted, rules=rules)
+                grid = group[0].answer.maps[key].grid  # of the layer: the same for every image
+                stacked = _stack(group, key, regions)
+                scores = score(*stacked, metrics=wanted, rules=rules, grid=grid)
             for metric, region in pairs:
                 fixed = {"metric_key": metric, "rule_digest": rules.digest}
                 for i, it in enumerate(group):
