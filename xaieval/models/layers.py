@@ -55,6 +55,7 @@ def named_layer(module: nn.Module, layer: str | nn.Module, *, name: str = "model
     )
 
 
+@torch.enable_grad()
 def find_target_layer(
     module: nn.Module,
     logits: LogitsFunction,

@@ -130,6 +130,7 @@ def measure_receptive_field(
     return known[key]
 
 
+@torch.enable_grad()
 def _measure(
     model: PreparedModel, layer: str, input_size: tuple[int, int] | None
 ) -> ReceptiveField:

@@ -150,6 +150,7 @@ class _Watch(AttentionCapture):
         return found
 
 
+@torch.enable_grad()
 def find_token_grid(
     module: nn.Module,
     logits: LogitsFunction,
