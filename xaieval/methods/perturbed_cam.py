@@ -58,16 +58,21 @@ class MaskedByChannels(_Scores):
     def __init__(self, passes: Passes) -> None:
         self.activation = layer_map(passes, "layer_act")
         super().__init__(passes, self.activation.shape[1])
+        self._drawn(self.activation[:1, 0])  # refuses before any row runs
 
     def points(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         image, channel = self._places(start, stop)
-        cells = self.activation[image, channel][:, None].contiguous()
-        drawn = upsample(cells, self.passes)
+        cells, drawn = self._drawn(self.activation[image, channel])
         low, high = drawn.amin((2, 3), keepdim=True), drawn.amax((2, 3), keepdim=True)
         # Of the cells: drawing equal values rounds, and scaling would make a picture of that.
         differs = cells.amax((2, 3), keepdim=True) > cells.amin((2, 3), keepdim=True)
         mask = torch.where(differs & (high > low), (drawn - low) / (high - low), 0)
         return self.passes.x[image] * mask, image
+
+    def _drawn(self, channels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return channels (n, h, w) as maps (n, 1, h, w), and these at the input's size."""
+        cells = channels[:, None].contiguous()
+        return cells, upsample(cells, self.passes)
 
     def result(self) -> Tensor:
         """Return the weights (b, K): softmax over channels of the target logits."""
