@@ -15,7 +15,16 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.parity import cams, fast, gradients, modified, perturbing, relevance
+from benchmarks.parity import (
+    attending,
+    cams,
+    enhancing,
+    fast,
+    gradients,
+    modified,
+    perturbing,
+    relevance,
+)
 from benchmarks.parity.report import report
 from benchmarks.parity.rows import Result, Row, compare
 
@@ -24,6 +33,8 @@ GROUPS = {
     "modified": modified.rows,
     "relevance": relevance.rows,
     "cams": cams.rows,
+    "attending": attending.rows,
+    "enhancing": enhancing.rows,
     "perturbing": perturbing.rows,
     "fast": fast.rows,
 }

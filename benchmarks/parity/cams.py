@@ -22,7 +22,7 @@ from benchmarks.parity.peers import peer, quiet
 from benchmarks.parity.rows import Row
 
 Options = Mapping[str, Any]
-CONVOLUTIONAL = ("relu-cnn", "silu", "mobilenet", "resnet")
+NETS = ("relu-cnn", "silu", "mobilenet", "resnet", "vit")
 
 
 class _Namespace:
@@ -37,14 +37,20 @@ class _Namespace:
 
 @contextmanager
 def in_float64() -> Iterator[None]:
-    """Run pytorch-grad-cam without its roundings of scores and maps to float32."""
+    """Run pytorch-grad-cam without its roundings of scores and maps to float32.
+
+    Score-CAM's masks are drawn with pixel centres, where it has ``align_corners=True``.
+    """
     double = partial(torch.tensor, dtype=torch.float64)
     with ExitStack() as stack:
         for name in ("ablation_cam", "utils.svd_on_activations"):
             module = peer(f"pytorch_grad_cam.{name}")
             stack.enter_context(patch.object(module, "np", _Namespace(np, float32=np.float64)))
         module = peer("pytorch_grad_cam.score_cam")
-        stack.enter_context(patch.object(module, "torch", _Namespace(torch, Tensor=double)))
+        centred = partial(torch.nn.Upsample, mode="bilinear", align_corners=False)
+        layers = _Namespace(torch.nn, UpsamplingBilinear2d=centred)
+        names = _Namespace(torch, Tensor=double, nn=layers)
+        stack.enter_context(patch.object(module, "torch", names))
         yield
 
 
@@ -100,7 +106,9 @@ def ablation_by_paper(net: Net, options: Options, rows: list[Tensor]) -> Tensor:
             for place, channel in enumerate(channels):
                 blank[place, channel] = 0
             handle = layer.register_forward_hook(lambda _, __, ___, blank=blank: blank)
-            weights = (before - twin(x)[:, target]) / before
+            # Most networks run the layers before the hook on one picture; tokens are joined there.
+            count = len(channels) if net.id == "vit" else 1
+            weights = (before - twin(x.expand(count, -1, -1, -1))[:, target]) / before
             handle.remove()
             for weight, channel in zip(weights, channels, strict=True):
                 total += weight * activation[0, channel]
@@ -108,37 +116,109 @@ def ablation_by_paper(net: Net, options: Options, rows: list[Tensor]) -> Tensor:
     return _resized(torch.cat(maps), net)
 
 
+def eigen_by_peer(net: Net, options: Options, rows: list[Tensor]) -> Tensor:
+    """The peer's, its sign turned so that the value farthest from zero is positive, rectified."""
+    return _resized(_turned(layer_maps(net, "EigenCAM", rectified=False)).clamp(min=0), net)
+
+
+def eigen_by_paper(net: Net, options: Options, rows: list[Tensor]) -> Tensor:
+    """Muhammad and Yeasin 2020, section III: the activations times their first right vector."""
+    maps = []
+    for activation, _ in _acts_and_grads(net):
+        cells = activation.flatten(1).T.numpy()
+        vector = np.linalg.svd(cells, full_matrices=False)[2][0]
+        maps.append(torch.from_numpy(cells @ vector).reshape(1, *activation.shape[1:]))
+    return _resized(_turned(torch.stack(maps)).clamp(min=0), net)
+
+
+def _turned(maps: Tensor) -> Tensor:
+    flat = maps.flatten(1)
+    farthest = flat.gather(1, flat.abs().argmax(1, keepdim=True))
+    return maps * torch.where(farthest < 0, -1.0, 1.0)[:, :, None, None]
+
+
+def _acts_and_grads(net: Net) -> list[tuple[Tensor, Tensor]]:
+    """Return the target layer's activations and the gradients by them, (K, h, w) each."""
+    found = []
+    for x, target in zip(net.x.split(1), net.targets.tolist(), strict=True):
+        twin, layer = net.oracle()
+        seen: list[Tensor] = []
+
+        def note(_: Any, __: Any, out: Tensor, seen: list[Tensor] = seen) -> None:
+            out.retain_grad()
+            seen.append(out)
+
+        layer.register_forward_hook(note)
+        twin(x.clone().requires_grad_())[0, target].backward()
+        gradient = seen[0].grad
+        assert gradient is not None
+        found.append((seen[0].detach()[0], gradient[0]))
+    return found
+
+
+def plus_plus_by_paper(net: Net, options: Options, rows: list[Tensor]) -> Tensor:
+    """Chattopadhay et al. 2018, equations 7 and 19, cell by cell, with Y = exp(logit)."""
+    maps = []
+    for activation, gradient in _acts_and_grads(net):
+        total = torch.zeros(activation.shape[1:], dtype=torch.float64)
+        for a, g in zip(activation, gradient, strict=True):
+            weight = 0.0
+            for cell in g.flatten().tolist():
+                below = 2 * cell**2 + cell**3 * float(a.sum())
+                if below != 0:
+                    weight += cell**2 / below * max(cell, 0.0)
+            total += weight * a
+        maps.append(total.clamp(min=0)[None])
+    return _resized(torch.stack(maps), net)
+
+
 def rows() -> list[Row]:
     found = []
-    for net in CONVOLUTIONAL:
-        for method, name, known in (
-            ("gradcam", "GradCAM", ""),
-            ("gradcam_plus_plus", "GradCAMPlusPlus", ""),
-            ("hirescam", "HiResCAM", ""),
-            ("layercam", "LayerCAM", ""),
-            ("xgradcam", "XGradCAM", ""),
-            ("score_cam", "ScoreCAM", ""),
+    for net in NETS:
+        for method, name, options in (
+            ("gradcam", "GradCAM", {}),
+            ("gradcam_plus_plus", "GradCAMPlusPlus", {"eps": 1e-6}),
+            ("hirescam", "HiResCAM", {}),
+            ("layercam", "LayerCAM", {}),
+            ("xgradcam", "XGradCAM", {}),
         ):
-            if method == "score_cam" and net == "resnet":
-                continue  # 512 more passes, and nothing new
-            images = 1 if method == "score_cam" else 2
+            found.append(Row(method, net, f"pytorch-grad-cam {name}", _cam(name), options))
+        found.append(
+            Row(
+                "gradcam_plus_plus",
+                net,
+                "naive, from the paper",
+                plus_plus_by_paper,
+                known="pytorch-grad-cam adds 1e-6 to a divisor of the size of g²",
+            )
+        )
+        if net != "resnet":  # 512 more passes, and nothing new
             found.append(
-                Row(method, net, f"pytorch-grad-cam {name}", _cam(name), images=images, known=known)
+                Row(
+                    "score_cam",
+                    net,
+                    "pytorch-grad-cam ScoreCAM",
+                    _cam("ScoreCAM"),
+                    images=1,
+                    known="its masks drawn with pixel centres (align_corners=False)",
+                )
             )
         found.append(
             Row(
                 "eigen_cam",
                 net,
                 "pytorch-grad-cam EigenCAM",
-                _cam("EigenCAM", rectified=False),
-                measure="difference / max, up to sign",
+                eigen_by_peer,
+                {"centre": "cells"},
+                known="its arbitrary sign turned as ours is",
             )
         )
+        found.append(Row("eigen_cam", net, "naive, from the paper", eigen_by_paper))
     for net in ("relu-cnn", "resnet"):
         found.append(
             Row("ablation_cam", net, "pytorch-grad-cam AblationCAM", _cam("AblationCAM"), images=1)
         )
-    for net in ("relu-cnn", "silu", "mobilenet"):
+    for net in ("relu-cnn", "silu", "mobilenet", "vit"):
         found.append(
             Row(
                 "ablation_cam",

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from benchmarks.parity.networks import Absent, Net, network
@@ -17,7 +16,7 @@ from benchmarks.parity.recording import explained_rows
 from xaieval.errors import XaievalError
 from xaieval.methods import METHODS, explain
 
-Status = Literal["pass", "fail", "missing", "skipped"]
+Status = Literal["pass", "fail", "missing", "undefined", "skipped"]
 Reference = Callable[[Net, Mapping[str, Any], list[Tensor]], Tensor]
 """``reference(net, options, rows)`` -> maps (n, C or 1, H, W).
 
@@ -34,22 +33,6 @@ def difference(ours: Tensor, reference: Tensor) -> float:
     if not bool((largest > 0).all()):
         raise ValueError("the reference is zero, so nothing is compared")
     return float(((ours - reference).abs().amax((1, 2, 3)) / largest).max())
-
-
-def up_to_sign(ours: Tensor, reference: Tensor) -> float:
-    """``difference`` where each map may be its own negative: a singular vector has no sign."""
-    return max(
-        min(difference(one, other), difference(-one, other))
-        for one, other in zip(ours.split(1), reference.split(1), strict=True)
-    )
-
-
-def rank_loss(ours: Tensor, reference: Tensor) -> float:
-    """1 − the least rank correlation (Spearman) of any image."""
-    return 1 - min(
-        float(spearmanr(one.flatten().numpy(), other.flatten().numpy()).statistic)
-        for one, other in zip(ours, reference, strict=True)
-    )
 
 
 def interval_loss(ours: Tensor, reference: Tensor) -> float:
@@ -73,8 +56,6 @@ def interval_loss(ours: Tensor, reference: Tensor) -> float:
 
 MEASURES: dict[str, Measure] = {
     "difference / max": difference,
-    "difference / max, up to sign": up_to_sign,
-    "1 − Spearman": rank_loss,
     "1 − lower end of the correlation's 95 % interval": interval_loss,
 }
 
