@@ -16,7 +16,7 @@ from xaieval.errors import MethodError
 from xaieval.methods.calls import MethodCall
 from xaieval.methods.engine import Engine, Extra, Rows, rows_for
 from xaieval.methods.inputs import checked_ids, checked_input, checked_targets
-from xaieval.methods.run import About, Bench, Floats, OnMethod, Run
+from xaieval.methods.run import About, Bench, Floats, OnMethod, Run, named
 from xaieval.methods.steady import steady
 from xaieval.methods.streams import Joined, Stream
 from xaieval.methods.upsampling import check_upsampling
@@ -156,7 +156,7 @@ class Explainer:
             For input of another form, targets out of range, or values that are not finite (the
             method is named).
         """
-        x = self._brought(checked_input(x))
+        x = self._brought(checked_input(x, named(methods, self.classifier.name)))
         more = self._second(extra, x)
         chosen = checked_targets(targets, len(x), x.device) if not isinstance(targets, str) else ""
         ids = checked_ids(sample_ids, x)

@@ -12,16 +12,19 @@ from xaieval.digest import digest
 from xaieval.errors import MethodError
 
 
-def checked_input(x: Tensor) -> Tensor:
+def checked_input(x: Tensor, where: str | None = None) -> Tensor:
     """Return model input as it is, once its form and values are found right."""
     if x.ndim != 4 or not x.is_floating_point() or x.numel() == 0:
         raise MethodError(
             "bad model input",
+            where=where,
             expected="float (B, channels, H, W) with at least one image",
             got=f"{str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}",
         )
     if not torch.isfinite(x).all():
-        raise MethodError("the model input holds NaN or infinity", fix="check the images")
+        raise MethodError(
+            "the model input holds NaN or infinity", where=where, fix="check the images"
+        )
     return x.detach()
 
 
@@ -47,11 +50,12 @@ def checked_targets(
     return targets.to(device, torch.int64).clone()
 
 
-def check_range(targets: Tensor, classes: int) -> None:
+def check_range(targets: Tensor, classes: int, where: str | None = None) -> None:
     low, high = int(targets.min()), int(targets.max())
     if low < 0 or high >= classes:
         raise MethodError(
             "target out of range",
+            where=where,
             expected=f"0 to {classes - 1}, the network has {classes} classes",
             got=low if low < 0 else high,
         )

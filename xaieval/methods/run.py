@@ -79,6 +79,13 @@ class Bench:
     attends: Callable[[Tensor, Extra], bool]
 
 
+def named(calls: Sequence[MethodCall], model: str) -> str:
+    """Return methods and model for an error: "gradcam, saliency and 3 more on my-net"."""
+    keys = [call.key for call in calls]
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    return f"{', '.join(keys[:3])}{more} on {model}"
+
+
 class Opened:
     """Streams that run together, the methods that wait for each, and the streams just completed."""
 
@@ -120,6 +127,7 @@ class Run:
         self.ids = checked_ids(sample_ids, x)
         self.undefined: dict[str, str] = {}
         self.order = [call.key for call in methods]
+        self.where = named(methods, bench.classifier.name)
         self.plan: Plan = plan([call for call in methods if not self._lacks(call)])
         self.logits: Tensor | None = None
         self.kept: dict[Need, dict[int, Tensor]] = {}
@@ -155,9 +163,16 @@ class Run:
 
     def _skip(self, calls: Sequence[MethodCall], error: NotDefinedError) -> None:
         """Note that methods are not defined for this network, or raise."""
+        model = self.bench.classifier.name
+        where = str(error.where or "")
+        if model not in where:
+            where = named(calls, model) + (f", {where}" if where else "")
+        told = NotDefinedError(
+            error.what, where=where, expected=error.expected, got=error.got, fix=error.fix
+        )
         if not self.skip_undefined:
-            raise error
-        self.undefined.update({call.key: str(error) for call in calls})
+            raise told from error
+        self.undefined.update({call.key: str(told) for call in calls})
 
     # ---------------------------------------------------------------- running
 
@@ -231,12 +246,12 @@ class Run:
         if not torch.isfinite(logits).all():
             raise MethodError(
                 "the network puts out NaN or infinity, so there is nothing to explain",
-                where=f"{', '.join(self.order)} on {self.bench.classifier.name}",
+                where=self.where,
                 fix="check weights and preprocessing",
             )
         if self.logits is None:
             self.logits = logits.new_empty((len(self.x), classes))
-            check_range(self.targets, classes)
+            check_range(self.targets, classes, self.where)
         self.logits[start:stop] = logits
         if self.predict:
             self.targets[start:stop] = logits.argmax(1)
