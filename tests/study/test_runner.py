@@ -207,6 +207,8 @@ def test_other_settings_are_refused_before_any_training(out: Path, use: Any):
 def test_misspelt_ids_are_found_before_any_training(tmp_path: Path, use: Any):
     with pytest.raises(ConfigError, match="Did you mean 'topk_overlap'"):
         train_study(study(score={"metrics": ("topk_overlp",)}), out=tmp_path / "new")
+    with pytest.raises(ConfigError, match=r"\[explain\] upsampling.*Did you mean 'aligned'"):
+        train_study(study(explain={"upsampling": "alinged"}), out=tmp_path / "new")
     with pytest.raises(ConfigError, match="no such seed"):
         train_study(study(), out=tmp_path / "new", seeds=[7])
     assert not (tmp_path / "new").exists()

@@ -43,11 +43,14 @@ def resolve(study: Study, region_names: Sequence[str]) -> Resolved:
     Raises
     ------
     ConfigError
-        For an unknown method, metric, option, rule or region, with a suggestion.
+        For an unknown method, metric, option, rule, upsampling or region, with a suggestion.
     """
-    from xaieval.methods import resolve_methods
+    from xaieval.methods import UPSAMPLINGS, resolve_methods
     from xaieval.metrics import Rules, resolve_metrics
 
+    upsampling = study.explain.upsampling
+    if upsampling not in UPSAMPLINGS:
+        raise unknown("upsampling", upsampling, UPSAMPLINGS, where="[explain] upsampling")
     calls = tuple(resolve_methods([_plain(item) for item in study.explain.methods]))
     metrics = tuple(resolve_metrics([_plain(item) for item in study.score.metrics]))
     for region in study.score.regions:
