@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from xaieval.cli import main
+from xaieval.cli.sanity import affordable
 from xaieval.errors import DataError, ModelError, ResultsError
 from xaieval.models import load_checkpoint
 from xaieval.progress import Progress
@@ -152,3 +153,9 @@ def test_classes_take_turns() -> None:
     assert sorted(found) == ["1", "2", "3", "4"]
     assert found[1] == "4"
     assert found == taken_in_turn({"a": ["3", "1", "2"], "b": ["4"], "c": []})
+
+
+def test_a_checkpoint_is_tried_with_what_it_can_afford() -> None:
+    found = affordable()
+    assert {"saliency", "gradcam", "guided_backprop", "lrp"} <= set(found)
+    assert not {"random", "sobel", "rise"} & set(found)

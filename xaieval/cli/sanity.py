@@ -87,20 +87,12 @@ def _gate_checkpoint(
 ) -> SanityReport:
     from xaieval.backend import pick_devices
     from xaieval.digest import digest_file
-    from xaieval.methods import METHODS, resolve_methods
+    from xaieval.methods import resolve_methods
     from xaieval.models import load_checkpoint, read_card
     from xaieval.sanity import read_reports, run_gate, write_reports
     from xaieval.sanity.images import model_input
 
-    calls = resolve_methods(
-        list(methods)
-        if methods
-        else [
-            name
-            for name, spec in METHODS.items()
-            if not spec.baseline and spec.cost(spec.defaults) <= MOST_ROWS
-        ]
-    )
+    calls = resolve_methods(list(methods) if methods else affordable())
     classifier = load_checkpoint(path)
     ids, read = _pictures(read_card(path).dataset, data)
     x, samples = model_input(classifier, ids, read, count=images)
@@ -115,6 +107,17 @@ def _gate_checkpoint(
     )
     write_reports(folder, [found])
     return read_reports(folder)[found.model]
+
+
+def affordable() -> list[str]:
+    """Return the ids of methods that ask the model and take few rows per image."""
+    from xaieval.methods import METHODS
+
+    return [
+        name
+        for name, spec in METHODS.items()
+        if not spec.baseline and spec.cost(spec.defaults) <= MOST_ROWS
+    ]
 
 
 def _pictures(dataset: str, data: Path | None) -> tuple[list[str], Callable[[str], Sample]]:
