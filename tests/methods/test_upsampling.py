@@ -130,8 +130,7 @@ def test_patches_stand_on_their_share() -> None:
         torch.testing.assert_close(aligned[method], paper[method])
 
 
-def test_each_size_has_its_own_placement() -> None:
-    """TensorFlow's padding puts zeros where the size asks for them."""
+def test_pictures_of_several_sizes_share_an_explainer() -> None:
     classifier = Classifier(Bright(), example=torch.rand(2, 1, 64, 64), target_layer="body.4")
     explainer = Explainer(classifier, upsampling="aligned")
     for size in ((64, 64), (96, 160)):
