@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor, nn
@@ -121,6 +121,7 @@ values = st.sampled_from([0.0, 0.25, 0.5, 1.0, 1.5, 3.0])
 signed = st.sampled_from([-2.0, -0.5, 0.0, 0.25, 1.0, 1.5])
 
 
+@settings(deadline=None)
 @given(
     arrays(np.float64, (2, 3, 2, 3), elements=values),
     arrays(np.float64, (2, 3, 2, 3), elements=signed),
@@ -132,6 +133,7 @@ def test_naive_twins(a: np.ndarray, g: np.ndarray, method: str) -> None:
         np.testing.assert_allclose(found[row], naive(method, a[row], g[row]), atol=1e-9)
 
 
+@settings(deadline=None)
 @given(
     arrays(np.float64, (1, 3, 2, 2), elements=values),
     arrays(np.float64, (1, 3, 2, 2), elements=signed),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -38,6 +38,7 @@ def naive(cells: np.ndarray, size: tuple[int, int], placement: Placement) -> np.
     return out
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 4),
     st.integers(1, 4),
@@ -55,6 +56,7 @@ def test_place_naive_twin(
     np.testing.assert_allclose(found, naive(cells, (7, 9), placement), atol=1e-9)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 4), st.integers(1, 4))
 def test_even_cells_are_drawn_as_the_papers_do(
     height: int, width: int, times_y: int, times_x: int
