@@ -1,4 +1,4 @@
-"""Run every benchmark: ``python -m benchmarks [--quick] [attribution scores dashboard]``."""
+"""Run every benchmark: ``python -m benchmarks [--quick] [NAME ...] [--only PART ...]``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import platform
 from datetime import date
 from pathlib import Path
 
-BENCHMARKS = ("attribution", "scores", "dashboard")
+BENCHMARKS = ("attribution", "costs", "memory", "scores", "dashboard")
 
 
 def machine() -> str:
@@ -30,16 +30,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
     parser.add_argument("--quick", action="store_true", help="fewer alternations")
+    parser.add_argument(
+        "--only", nargs="+", metavar="PART", help="parts of one benchmark: of costs, of memory"
+    )
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(BENCHMARKS)
     if unknown:
         parser.error(
             f"unknown benchmark {', '.join(sorted(unknown))}; known: {', '.join(BENCHMARKS)}"
         )
+    names = arguments.names or list(BENCHMARKS)
+    modules = {name: importlib.import_module(f"benchmarks.{name}") for name in names}
+    parts: dict[str, object] = {}
+    if arguments.only:
+        known = getattr(modules[names[0]], "PARTS", ()) if len(names) == 1 else ()
+        strange = set(arguments.only) - set(known)
+        if strange:
+            parser.error(
+                f"--only takes parts of the one benchmark named; known: {', '.join(known) or 'none'}"
+            )
+        parts["only"] = arguments.only
     print(machine())
-    for name in arguments.names or BENCHMARKS:
+    for name in names:
         print(f"\n== {name}", flush=True)
-        importlib.import_module(f"benchmarks.{name}").main(quick=arguments.quick)
+        modules[name].main(quick=arguments.quick, **parts)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from benchmarks.parity import (
 )
 from benchmarks.parity.report import report
 from benchmarks.parity.rows import Result, Row, compare
+from xaieval.methods import METHODS
 
 GROUPS = {
     "gradients": gradients.rows,
@@ -56,7 +57,12 @@ def main() -> int:
     logging.disable(logging.WARNING)
     torch.set_num_threads(min(2, torch.get_num_threads()))
     rows = [row for group in GROUPS.values() for row in group()]
-    if arguments.patterns:
+    if not arguments.patterns:
+        covered = {row.method for row in rows if row.group == "oracle"}
+        bare = [s.id for s in METHODS.values() if not s.baseline and s.id not in covered]
+        if bare:
+            parser.error(f"no oracle for {', '.join(bare)}")
+    else:
         rows = [row for row in rows if _chosen(row, arguments.patterns)]
     start = time.perf_counter()
     results = []

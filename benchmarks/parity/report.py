@@ -102,9 +102,9 @@ FAST = """\
 ## The fast path against the exact one
 
 float32, batch norms folded, channels_last against float64 and nothing folded: 1 − the least rank
-correlation (Spearman) of two images, at most 1e-3 (values closer than a millionth of the largest are
-tied); and how far a score moves, `topk_overlap` and `auroc` against a disc of 4 % of the picture. Few
-steps and samples, the same on both sides.
+correlation (Spearman) of two images, at most 1e-3 (values closer than a millionth of the largest
+are tied); and how far a score moves, `topk_overlap` and `auroc` against a disc of 4 % of the
+picture. Few steps and samples, the same on both sides.
 
 """
 
@@ -112,10 +112,17 @@ steps and samples, the same on both sides.
 def fast_table(results: Sequence[Result]) -> str:
     """Return the Markdown table of the fast path's rows."""
     lines = ["| network | method | 1 − Spearman | |", "|---|---|---|---|"]
+    undefined: dict[str, list[str]] = {}
     for result in results:
+        if result.status == "undefined":
+            undefined.setdefault(result.row.method, []).append(result.row.net)
+            continue
         value = "" if result.value is None else f"{result.value:.1e}"
         notes = "; ".join(part for part in (result.status, result.said) if part)
         lines.append(f"| {result.row.net} | {result.row.name} | {value} | {notes} |")
+    if undefined:
+        pairs = (f"{method} ({', '.join(nets)})" for method, nets in undefined.items())
+        lines += ["", f"Not defined, and said so: {'; '.join(pairs)}."]
     return "\n".join(lines)
 
 
