@@ -12,10 +12,9 @@ def test_the_shipped_report_fits_the_shipped_study() -> None:
     assert list(demo.sanity) == [path.stem for _, _, path in demo.checkpoints()]
     calls = resolve_methods(list(demo.study.explain.methods))
     for report in demo.sanity.values():
-        assert {key: found.method_digest for key, found in report.verdicts.items()} == {
-            call.key: call.digest for call in calls
-        }, "a method has another version: run 'xaieval sanity demo --out assets/demo'"
         for call in calls:
-            found = report.verdicts[call.key]
+            found = report.verdicts.get(call.key)
+            assert found is not None, f"{call.key}: run 'xaieval sanity demo --out assets/demo'"
+            assert found.method_digest == call.digest, f"{call.key} has another version: as above"
             assert (found.status == "not gated") == call.spec.baseline
             assert len(found.spearman) == (0 if call.spec.baseline else len(report.stages))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from xaieval.errors import ResultsError, XaievalError
-from xaieval.files import write_json
+from xaieval.files import write_bytes
 from xaieval.sanity.limits import GATE_VERSION
 
 SCHEMA = 1
@@ -252,6 +252,11 @@ def write_reports(folder: Path, reports: Iterable[SanityReport]) -> Path:
     kept = read_reports(folder)
     for report in reports:
         kept[report.model] = report.joined(kept.get(report.model))
-    models = {name: kept[name].to_json() for name in sorted(kept)}
-    write_json(folder / FILE, {"schema": SCHEMA, "models": models})
+    # A line per model: small, and still fit for a diff.
+    models = ",\n".join(
+        f"{json.dumps(name)}: {json.dumps(kept[name].to_json(), ensure_ascii=False)}"
+        for name in sorted(kept)
+    )
+    text = f'{{"schema": {SCHEMA}, "models": {{\n{models}\n}}}}\n'
+    write_bytes(folder / FILE, text.encode())
     return folder / FILE
