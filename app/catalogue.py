@@ -116,7 +116,9 @@ class Catalogue:
         """Keys of the methods that compete for wins."""
         named: Any = self.results.compete
         return frozenset(
-            key for key, call in self.methods.items() if key in named or call.id in named
+            key
+            for key, call in self.methods.items()
+            if key in named or (call.id in named and call.id not in self.methods)
         )
 
     def find(self, image: str) -> Item | None:

@@ -8,6 +8,7 @@ import pytest
 
 from xaieval.errors import ConfigError
 from xaieval.study.config import builtin_studies, load_study, parse_study
+from xaieval.study.plan import resolve
 
 TEXT = """
 schema = 1
@@ -100,3 +101,20 @@ def test_unknown_study_and_unreadable_file(tmp_path):
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="not a text file"):
         load_study(tmp_path / "bytes.toml")
+
+
+def test_who_competes_is_named_by_key_or_id():
+    plain = load_study("demo")
+
+    def competing(*names: str) -> tuple[str, ...]:
+        return resolve(
+            dataclasses.replace(plain, explain=dataclasses.replace(plain.explain, compete=names)),
+            ("defect",),
+        ).compete
+
+    aligned = "gradcam[upsampling=aligned]"
+    assert competing() == ("gradcam", aligned, "saliency", "integrated_gradients")
+    assert competing("gradcam", "saliency") == ("gradcam", "saliency")
+    assert competing(aligned) == (aligned,)
+    with pytest.raises(ConfigError, match="method of the study"):
+        competing("gradcamm")

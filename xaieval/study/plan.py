@@ -60,7 +60,9 @@ def resolve(study: Study, region_names: Sequence[str]) -> Resolved:
     if study.explain.compete:
         competing = []
         for name in study.explain.compete:
-            found = [call.key for call in calls if name in (call.key, call.id)]
+            # A key names one method; an id that is no key, all methods of that id.
+            found = [call.key for call in calls if name == call.key]
+            found = found or [call.key for call in calls if name == call.id]
             if not found:
                 known = [call.key for call in calls]
                 raise unknown("method of the study", name, known, where="[explain] compete")
