@@ -46,9 +46,8 @@ def main() -> None:
         known = getattr(modules[names[0]], "PARTS", ()) if len(names) == 1 else ()
         strange = set(arguments.only) - set(known)
         if strange:
-            parser.error(
-                f"--only takes parts of the one benchmark named; known: {', '.join(known) or 'none'}"
-            )
+            listed = ", ".join(known) or "none"
+            parser.error(f"--only takes parts of the one benchmark named; known: {listed}")
         parts["only"] = arguments.only
     print(machine())
     for name in names:

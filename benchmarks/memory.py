@@ -38,8 +38,11 @@ SMALL: dict[str, Any] = {
     "n_scales": 2,
     "superpixels": "grid",
     "n_segments": 8,
-    "window": 16,
-    "stride": 16,
+}
+# Options whose name means something else, or more, in one method.
+SMALLER: dict[str, dict[str, Any]] = {
+    "occlusion": {"window": 16, "stride": 16},
+    "shapley_sampling": {"n_samples": 2},  # orders, of 7 rows each
 }
 
 
@@ -73,12 +76,13 @@ def flat(images: int, early: int) -> dict[str, Any]:
     """Explain many images with every method; return resident memory early and late, MiB."""
     explainer = _explainer("small-cnn", 64)
     wanted = [
-        {"id": spec.id, **{k: v for k, v in SMALL.items() if k in spec.options}}
+        {
+            "id": spec.id,
+            **{name: value for name, value in SMALL.items() if name in spec.options},
+            **SMALLER.get(spec.id, {}),
+        }
         for spec in METHODS.values()
     ]
-    for entry in wanted:
-        if entry["id"] == "shapley_sampling":
-            entry["n_samples"] = 2  # orders, of 7 rows each
     methods = resolve_methods(wanted)
     generator = torch.Generator().manual_seed(2)
     seen: dict[int, float] = {}
