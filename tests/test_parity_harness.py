@@ -1,4 +1,4 @@
-"""The comparison of ``make parity`` itself: that it can fail, and feeds an oracle what ours drew."""
+"""The comparison of ``make parity`` itself: it can fail, and feeds an oracle what ours drew."""
 
 from __future__ import annotations
 
