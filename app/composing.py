@@ -133,10 +133,15 @@ def method_labels(calls: tuple[MethodCall, ...]) -> dict[str, str]:
     """Return each call's label, with its options where a method appears twice."""
     ids = [call.id for call in calls]
     return {
-        call.key: METHODS[call.id].label
-        + (call.key[len(call.id) :] if ids.count(call.id) > 1 else "")
+        call.key: METHODS[call.id].label + (_options(call) if ids.count(call.id) > 1 else "")
         for call in calls
     }
+
+
+def _options(call: MethodCall) -> str:
+    """Return what sets a call apart from its method's defaults: " (upsampling=aligned)"."""
+    changed = call.key[len(call.id) :]
+    return f" ({changed[1:-1]})" if changed else ""
 
 
 def facts(wish: Wish, scene: Scene, answer: Answer | None, k: int) -> list[dict[str, str]]:

@@ -14,7 +14,7 @@ from xaieval.export import View, method_labels, view_boxes
 from xaieval.figures import QUANTITIES, Boxes, curve_figure, win_rate_figure
 from xaieval.figures.palette import Mode
 from xaieval.stats import OVERALL
-from xaieval.study import Results
+from xaieval.study import Results, stand_ins
 
 MOST_CLASSES = 8
 """More columns than this are not readable side by side; the class filter shows the others."""
@@ -27,7 +27,8 @@ class Content:
     """Tables, figures and names of one view.
 
     ``hidden`` is the number of classes that are not drawn; ``curves`` is None without a history;
-    ``failed`` says of methods why they failed the sanity gate.
+    ``failed`` says of methods why they failed the sanity gate; ``stand_ins`` how many wins change
+    hands where a competitor was drawn in another form.
     """
 
     results: Results
@@ -40,6 +41,7 @@ class Content:
     boxes: Any
     curves: Any
     failed: dict[str, str]
+    stand_ins: list[dict[str, Any]]
 
     @property
     def empty(self) -> bool:
@@ -70,6 +72,7 @@ def compute(results: Results, view: View, mode: Mode, *, last: Content | None = 
         boxes,
         curves,
         results.sanity_failures,
+        stand_ins(results, view.metric, population=view.population, tie_rule=view.tie_rule),
     )
 
 

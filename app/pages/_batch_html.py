@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
@@ -307,6 +308,21 @@ def accuracy_html(accuracy: pd.DataFrame, *, mode: Mode) -> str:
     )
 
 
+def stand_in_notes(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> str:
+    """Return a sentence per split and method that was tried in another form; '' for none."""
+    lines = []
+    for row in rows:
+        after, before = dict(row["after"]), dict(row["before"])
+        lines.append(
+            f"<li>{escape(str(row['split']).capitalize())}: with "
+            f"{escape(labels.get(row['variant'], row['variant']))} in the place of "
+            f"{escape(labels.get(row['original'], row['original']))}, <b>{row['changed']}</b> of "
+            f"{row['n']} wins change hands; its win rate is {after[row['variant']]:.3f} instead of "
+            f"{before[row['original']]:.3f}.</li>"
+        )
+    return f'<ul class="quiet stand-ins">{"".join(lines)}</ul>' if lines else ""
+
+
 def published_note(note: str) -> str:
     """Return the label that stands above everything made of published numbers."""
     text = note[:1].upper() + note[1:]
@@ -339,13 +355,16 @@ def no_history() -> str:
 
 def metric_options(keys: tuple[str, ...]) -> dict[str, str]:
     """Return the choices of a metric selector: label -> key."""
-    from xaieval.metrics import METRICS
+    from xaieval.errors import ConfigError
+    from xaieval.metrics import parse_metric
 
     options = {}
     for key in keys:
-        name = key.partition("[")[0].partition("@")[0]
-        label = METRICS[name].label if name in METRICS else name
-        options[label + key[len(name) :]] = key
+        try:
+            label = parse_metric(key).label
+        except ConfigError:  # a score of a package that is not installed here
+            label = key
+        options[label] = key
     return options
 
 

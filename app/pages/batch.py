@@ -309,7 +309,9 @@ class BatchPage(pn.viewable.Viewer):
         )
         self._legend.object = html.box_legend(data, **shown) + html.hidden_note(content.hidden)
         self._boxes.object = content.boxes
-        self._table.object = html.win_table(data, **shown)
+        self._table.object = html.win_table(data, **shown) + html.stand_in_notes(
+            [row for row in content.stand_ins if row["split"] in splits], content.labels
+        )
         self._curve_legend.object = html.curve_legend(splits, mode=mode)
         if last is None or content.curves is not last.curves:
             self._curves.object = content.curves

@@ -286,3 +286,16 @@ def test_a_failed_job_says_why(
 )
 def test_duration(seconds: float, text: str):
     assert duration(seconds) == text
+
+
+def test_wins_that_change_hands_are_told_beside_the_table() -> None:
+    from app.pages._batch_html import stand_in_notes
+
+    row = {"split": "test", "original": "gradcam", "variant": "gradcam[upsampling=aligned]"}
+    row |= {"n": 40, "changed": 7, "before": (("gradcam", 0.25), ("saliency", 0.75))}
+    row |= {"after": (("gradcam[upsampling=aligned]", 0.4), ("saliency", 0.6))}
+    labels = {"gradcam": "Grad-CAM", "gradcam[upsampling=aligned]": "Grad-CAM <aligned>"}
+    text = stand_in_notes([row], labels)
+    assert "Grad-CAM &lt;aligned&gt; in the place of Grad-CAM" in text
+    assert "<b>7</b> of 40 wins change hands; its win rate is 0.400 instead of 0.250" in text
+    assert stand_in_notes([], labels) == ""

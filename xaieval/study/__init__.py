@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from xaieval.study.published import import_published
     from xaieval.study.results import Results, default_out, demo_results
     from xaieval.study.runner import run_study
-    from xaieval.study.summarise import summary
+    from xaieval.study.summarise import stand_ins, summary
     from xaieval.study.training import train_study
 
 _HOME = {
@@ -27,6 +27,7 @@ _HOME = {
     "default_out": "results",
     "demo_results": "results",
     "run_study": "runner",
+    "stand_ins": "summarise",
     "summary": "summarise",
     "train_study": "training",
 }
@@ -41,6 +42,7 @@ __all__ = [
     "import_published",
     "load_study",
     "run_study",
+    "stand_ins",
     "summary",
     "train_study",
 ]

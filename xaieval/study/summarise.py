@@ -100,19 +100,26 @@ def summary(
         rows=rows,
         accuracy=_accuracy(results),
         problems=[problem["what"] for problem in results.manifest.get("problems", [])],
-        stand_ins=_stand_ins(results, metric, region, population, tie_rule, nan),
+        stand_ins=stand_ins(
+            results, metric, region=region, population=population, tie_rule=tie_rule, nan=nan
+        ),
     )
 
 
-def _stand_ins(
+def stand_ins(
     results: Results,
     metric: str,
-    region: str | None,
-    population: Population,
-    tie_rule: Literal["split", "first"],
-    nan: Literal["loses", "complete-case"],
+    *,
+    region: str | None = None,
+    population: Population = "correct",
+    tie_rule: Literal["split", "first"] = "split",
+    nan: Literal["loses", "complete-case"] = "loses",
 ) -> list[Row]:
-    """Return how many wins change hands when another form of a competitor takes its place."""
+    """Return how many wins change hands when another form of a competitor takes its place.
+
+    A form is a method of the study with the competitor's id and other options. A row per split
+    and form: ``split`` and the fields of ``stats.StandIn``. Arguments as in ``summary``.
+    """
     if results.kind == "published":
         return []
     from xaieval.stats import stand_in
