@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from xaieval.errors import MethodError, NotDefinedError
 from xaieval.methods.rules import DeepLiftRule, run_rules, undefined
+from xaieval.methods.rules.multipliers import Softmax
 
 RULE = DeepLiftRule()
 
@@ -274,3 +275,16 @@ def test_rows_do_not_feel_their_company_and_the_network_is_as_before() -> None:
     with pytest.raises(RuntimeError):
         run_rules([RULE], net, x[:, :2], class_one, module=net)
     assert torch.equal(net(x), before)
+
+
+def test_softmax_multipliers_are_at_most_one() -> None:
+    """Also where the two inputs attend to different places, far apart."""
+    before = torch.tensor([[-30.0, 5.0, 10.0, -torch.inf]], dtype=torch.float64)
+    s = torch.tensor([[40.0, 0.0, -20.0, -torch.inf]], dtype=torch.float64).requires_grad_()
+    found = Softmax.apply(s, before, 1)
+    change = torch.where(before.isinf(), 0, s.detach() - before)
+    for place in range(4):
+        (m,) = torch.autograd.grad(found[0, place], s, retain_graph=True)
+        assert m.abs().max() <= 1
+        wanted = (found - before.softmax(1))[0, place]
+        torch.testing.assert_close((m * change).sum(), wanted.detach())

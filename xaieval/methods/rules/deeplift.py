@@ -46,7 +46,9 @@ class DeepLiftRule:
     f(z), elementwise     Δf / Δz; f'(z) where Δz is about 0
     x · y, x yᵀ           mean(y) Δx + mean(x) Δy, means of baseline and picture
                           (the Shapley value of both factors, as in SHAP)
-    softmax, norms        the same two rules for their exponentials, sums and roots
+    softmax               exp(s − log Σ exp s): the first rule for exp, Σ and log, so that no
+                          multiplier exceeds 1
+    norms                 the first two rules for their sums and roots
     max-pooling           captum's: the rise to the larger maximum goes to the
                           picture's winner, the fall from it to the baseline's
     the rest              linear: the gradient

@@ -102,27 +102,44 @@ class MaxPool(torch.autograd.Function):
 
 
 class Softmax(torch.autograd.Function):
-    """e · r with e = exp(s) and r = 1 / Σ e; Δr / ΔΣe is −r r_b exactly."""
+    """p = exp(s − l) with l = log Σ exp(s): the rescale rule for exp, Σ and log.
+
+    With L the logarithmic mean Δv / Δlog v: Δp_i = L(p_i) (Δs_i − Δl) and Δl = Σ_j q_j Δs_j,
+    q_j = L(e_j) / L(Σ e). No multiplier exceeds 1, since L is homogeneous and superadditive; those
+    of a product exp(s) · 1/Σ exceed 10⁹ where the two inputs attend to different places.
+    """
 
     @staticmethod
     def forward(ctx: Any, s: Tensor, before: Tensor, axis: int) -> Tensor:
-        # One shift for both keeps Δe what it is; it cancels in e · r.
-        shift = torch.maximum(s, before).amax(axis, keepdim=True)
-        e, e_before = (s - shift).exp(), (before - shift).exp()
-        r, r_before = (1 / v.sum(axis, keepdim=True) for v in (e, e_before))
-        change = s - before
-        near = change.abs() < torch.finfo(s.dtype).eps ** 0.5 * s.abs().clamp(min=1)
-        # Where a place is masked at both, −∞ − −∞: nothing changes there.
-        slope = torch.where(near | change.isnan(), e, (e - e_before) / change)
-        ctx.save_for_backward(slope, (e + e_before) / 2, (r + r_before) / 2, r * r_before)
+        sums = s.logsumexp(axis, keepdim=True), before.logsumexp(axis, keepdim=True)
+        # Both divided by the larger sum, which cancels in q.
+        larger = torch.maximum(*sums)
+        share = logarithmic_mean(s - larger, before - larger) / logarithmic_mean(
+            sums[0] - larger, sums[1] - larger
+        )
+        p, p_before = s - sums[0], before - sums[1]
+        ctx.save_for_backward(logarithmic_mean(p, p_before), share)
         ctx.axis = axis
-        return e * r
+        return s.softmax(axis)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        slope, e_mean, r_mean, r_slope = ctx.saved_tensors
-        to_r = (gradients[0] * e_mean).sum(ctx.axis, keepdim=True)
-        return (gradients[0] * r_mean - to_r * r_slope) * slope, None, None
+        mean, share = ctx.saved_tensors
+        g = gradients[0] * mean
+        return g - share * g.sum(ctx.axis, keepdim=True), None, None
+
+
+def logarithmic_mean(log_a: Tensor, log_b: Tensor) -> Tensor:
+    """Return (a − b) / (log a − log b) given the logarithms; a where both are equal.
+
+    >>> half = torch.tensor([0.5]).log()
+    >>> one, none = torch.zeros(1), torch.tensor([-torch.inf])
+    >>> logarithmic_mean(half, half), logarithmic_mean(half, one), logarithmic_mean(none, one)
+    (tensor([0.5000]), tensor([0.7213]), tensor([0.]))
+    """
+    change = (log_a - log_b).abs()
+    found = -torch.maximum(log_a, log_b).exp() * torch.expm1(-change) / change
+    return torch.where(change == 0, log_a.exp(), found.nan_to_num(0.0))
 
 
 class Normalised(torch.autograd.Function):
