@@ -71,7 +71,7 @@ def main() -> int:
         print(_line(results[-1], arguments.slow), flush=True)
     out = arguments.out or (None if arguments.patterns else PAGE)
     if out is not None:
-        out.write_text(report(results, []), encoding="utf-8")
+        out.write_text(report(results, time.perf_counter() - start), encoding="utf-8")
         print(f"wrote {out}")
     bad = sum(result.status in ("fail", "missing") for result in results)
     print(f"{len(results) - bad} of {len(results)} rows hold, {time.perf_counter() - start:.0f} s")

@@ -30,7 +30,8 @@ TOLERANCE = 1e-3
 
 
 def _options(method: str) -> dict[str, Any]:
-    return {name: FEWER[name] for name in METHODS[method].options if name in FEWER}
+    few = {name: FEWER[name] for name in METHODS[method].options if name in FEWER}
+    return few | ({"window": 16, "stride": 12} if method == "occlusion" else {})
 
 
 def masks(x: torch.Tensor) -> np.ndarray:

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from captum.attr import Deconvolution, DeepLift, GuidedBackprop, GuidedGradCam
 from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
 
 from benchmarks.parity.networks import Net
 from benchmarks.parity.rows import Row
+from xaieval.models.efficientnet import SqueezeExcite
 
 Options = Mapping[str, Any]
 
@@ -131,20 +133,97 @@ class Rescaled(nn.Module):
         return Rescale.apply(z, self.module)
 
 
+class RescaledPool(torch.autograd.Function):
+    """Max-pooling of [picture, baseline]; m = max(out, out_b), Δout = (m − out_b) + (out − m).
+
+    The rise goes to the picture's winner, the fall to the baseline's (captum, SHAP), and what
+    meets at a pixel of overlapping windows adds up.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, module: nn.MaxPool2d) -> Tensor:
+        sizes = (module.kernel_size, module.stride, module.padding)
+        found, winners = max_pool2d(z, *sizes, return_indices=True)
+        ctx.save_for_backward(z, found, winners)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        z, found, winners = ctx.saved_tensors
+        change = (z[0] - z[1]).flatten(1)
+        shares, plain = torch.zeros_like(change), torch.zeros_like(change)
+        most = torch.maximum(found[0], found[1])
+        for channel in range(len(change)):
+            cells = zip(
+                gradients[0][0, channel].flatten().tolist(),
+                (most - found[1])[channel].flatten().tolist(),
+                (found[0] - most)[channel].flatten().tolist(),
+                winners[0, channel].flatten().tolist(),
+                winners[1, channel].flatten().tolist(),
+                strict=True,
+            )
+            for g, rise, fall, winner, winner_before in cells:
+                shares[channel, winner] += g * rise
+                shares[channel, winner_before] += g * fall
+                plain[channel, winner] += g
+        small = change.abs() < 1e-10
+        steep = torch.where(small, plain, shares / torch.where(small, 1.0, change))
+        return steep.view_as(z[0]).expand_as(z), None
+
+
+class Pooled(nn.Module):
+    def __init__(self, module: nn.MaxPool2d) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, z: Tensor) -> Tensor:
+        return RescaledPool.apply(z, self.module)
+
+
+class MeanProduct(nn.Module):
+    """Squeeze-excite of [picture, baseline]: each factor of the product meets the other's mean."""
+
+    def __init__(self, module: SqueezeExcite) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = self.module.fc1(x.mean((2, 3), keepdim=True))
+        gate = self.module.scale_activation(self.module.fc2(self.module.activation(gate)))
+        x_mean, gate_mean = (v.detach().mean(0, keepdim=True) for v in (x, gate))
+        linear = x * gate_mean + gate * x_mean
+        return linear + (x * gate - linear).detach()
+
+
 def deeplift_by_paper(net: Net, options: Options, rows: list[Tensor]) -> Tensor:
-    """The rescale rule for every activation module; all else of these networks is linear."""
+    """The rescale rule for every activation, the Shapley value of both factors for a product."""
     twin, _ = net.oracle()
-    for name, module in list(twin.named_modules()):
-        if isinstance(module, (nn.ReLU, nn.ReLU6)):
-            parent, _, own = name.rpartition(".")
-            plain = nn.ReLU6() if isinstance(module, nn.ReLU6) else nn.ReLU()
-            setattr(twin.get_submodule(parent), own, Rescaled(plain))
+    for name, module in reversed(list(twin.named_modules())):  # what lies inside first
+        wrapped: nn.Module
+        if isinstance(module, (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Sigmoid)):
+            wrapped = Rescaled(type(module)())
+        elif isinstance(module, nn.MaxPool2d):
+            wrapped = Pooled(module)
+        elif isinstance(module, SqueezeExcite):
+            wrapped = MeanProduct(module)
+        else:
+            continue
+        parent, _, own = name.rpartition(".")
+        setattr(twin.get_submodule(parent), own, wrapped)
     maps = []
-    for x, target in zip(net.x.split(1), net.targets.tolist(), strict=True):
-        pair = torch.cat([x, torch.zeros_like(x)]).requires_grad_()
+    for x, target in zip(net.x, net.targets.tolist(), strict=True):
+        pair = torch.stack([x, torch.zeros_like(x)]).requires_grad_()
         (gradient,) = torch.autograd.grad(twin(pair)[:, target].sum(), pair)
-        maps.append(gradient[:1] * x)
-    return torch.cat(maps)
+        maps.append(gradient[0] * x)
+    return torch.stack(maps)
+
+
+@torch.no_grad()
+def change_of_logit(net: Net, options: Options, rows: list[Tensor]) -> Tensor:
+    """What attributions must sum to: f(picture) − f(baseline), (n, 1, 1, 1)."""
+    twin, _ = net.oracle()
+    change = twin(net.x) - twin(torch.zeros_like(net.x))
+    return change.gather(1, net.targets[:, None])[:, :, None, None]
 
 
 def rows() -> list[Row]:
@@ -178,6 +257,19 @@ def rows() -> list[Row]:
             )
             for net in ("relu-cnn", "vgg")
         ),
-        Row("deeplift", "mobilenet", "naive, from the paper", deeplift_by_paper),
+        *(
+            Row("deeplift", net, "naive, from the paper", deeplift_by_paper)
+            for net in ("relu-cnn", "silu", "mobilenet", "resnet")
+        ),
+        *(
+            Row(
+                "deeplift",
+                net,
+                "change of the logit",
+                change_of_logit,
+                measure="difference of the sum / change",
+            )
+            for net in ("relu-cnn", "silu", "mobilenet", "resnet", "vit")
+        ),
     ]
     return found

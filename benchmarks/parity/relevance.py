@@ -192,6 +192,7 @@ def rows() -> list[Row]:
                     "zennit",
                     by_zennit,
                     {"composite": composite},
+                    images=2 if net in ("relu-cnn", "mobilenet") else 1,
                     known="a canonizer of ours shows it the residual sums"
                     if net == "mobilenet"
                     else "",

@@ -13,8 +13,8 @@ from benchmarks.parity.rows import Result
 HEAD = """\
 # Parity: every method against its oracle
 
-Written by `make parity`; do not edit by hand. {machine}; Python {python};
-{versions}.
+Written by `make parity`, not by hand. {machine}; Python {python};
+{versions}; {elapsed_s:.0f} s.
 
 **{passed} of {total} rows pass**{rest}. Both sides run in float64 with the same options. Unless the
 measure says otherwise the number is the largest difference of any pixel as a share of the
@@ -35,8 +35,9 @@ SILENT = (
     ),
     (
         "captum DeepLIFT",
-        "has no rule for SiLU, ReLU6 and GELU: they get the plain gradient, and the sum is lost",
-        "a naive twin of the rescale rule",
+        "has no rule for SiLU, ReLU6, GELU, products and attention: they get the plain gradient, "
+        "and the sum is lost; a reused ReLU is refused",
+        "a naive twin of the rescale rule; on the ViT the sum alone",
     ),
     (
         "captum DeepLIFT",
@@ -126,19 +127,19 @@ def fast_table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def report(results: Sequence[Result], notes: Sequence[str]) -> str:
+def report(results: Sequence[Result], elapsed_s: float) -> str:
     """Return the whole page."""
-    counts = {
-        s: sum(r.status == s for r in results) for s in ("pass", "fail", "missing", "skipped")
-    }
-    rest = ", ".join(f"{n} {s}" for s, n in counts.items() if n and s != "pass")
+    states = [result.status for result in results]
+    others = [status for status in ("fail", "missing", "skipped") if status in states]
+    rest = ", ".join(f"{states.count(status)} {status}" for status in others)
     parts = [
         HEAD.format(
             machine=machine(),
+            elapsed_s=elapsed_s,
             python=platform.python_version(),
             versions=", ".join(f"{n} {v}" for n, v in versions().items()),
-            passed=counts["pass"],
-            total=len(results),
+            passed=states.count("pass"),
+            total=len(states) - states.count("undefined"),
             rest=f" ({rest})" if rest else "",
         )
     ]
@@ -149,7 +150,6 @@ def report(results: Sequence[Result], notes: Sequence[str]) -> str:
     fast = [r for r in results if r.row.group == "fast"]
     if fast:
         parts.append(FAST + fast_table(fast) + "\n")
-    parts.extend(f"{note}\n" for note in notes)
     parts.append(silent())
     return "".join(parts)
 

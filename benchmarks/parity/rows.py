@@ -35,6 +35,11 @@ def difference(ours: Tensor, reference: Tensor) -> float:
     return float(((ours - reference).abs().amax((1, 2, 3)) / largest).max())
 
 
+def sum_difference(ours: Tensor, change: Tensor) -> float:
+    """Difference of a map's sum from what it must be, as a share of it; the worst image's."""
+    return float(((ours.sum((1, 2, 3)) - change.flatten()) / change.flatten()).abs().max())
+
+
 def interval_loss(ours: Tensor, reference: Tensor) -> float:
     """1 − the lower end of the 95 % bootstrap interval of the correlation, the worst image's.
 
@@ -56,6 +61,7 @@ def interval_loss(ours: Tensor, reference: Tensor) -> float:
 
 MEASURES: dict[str, Measure] = {
     "difference / max": difference,
+    "difference of the sum / change": sum_difference,
     "1 − lower end of the correlation's 95 % interval": interval_loss,
 }
 
