@@ -247,8 +247,15 @@ def card(
         "topk": {"id": f"top-{identity}-{topk.k}", "src": topk.src},
         "topk_alt": f"The {topk.k} strongest pixels of {label}{hits}",
         "rows": rows,
-        "note": mask_note,
+        "note": " ".join(filter(None, (mask_note, _conserved(drawn.heatmap)))),
     }
+
+
+def _conserved(heatmap: Heatmap) -> str:
+    """Return by how much relevance misses the logit, for methods that promise to hand it back."""
+    if heatmap.conservation is None:
+        return ""
+    return f"Relevance adds up to the logit but for {heatmap.conservation:.0%} of it."
 
 
 def marked_labels(labels: Mapping[str, str], gate: Mapping[str, Verdict]) -> dict[str, str]:

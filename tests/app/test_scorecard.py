@@ -20,7 +20,7 @@ from app.scorecard import (
     shown_metrics,
     verdict,
 )
-from xaieval.types import Heatmap, Score
+from xaieval.types import Grid, Heatmap, Score
 
 NAMES = {"a": "Alpha", "b": "Beta", "c": "Gamma"}
 
@@ -155,3 +155,44 @@ def test_ordinals() -> None:
     assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 101)] == [
         "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "101st",
     ]  # fmt: skip
+
+
+def test_relevance_that_is_not_conserved_is_told() -> None:
+    def note(heatmap: Heatmap) -> object:
+        mask = np.eye(4, dtype=bool)
+        return card(
+            key="lrp",
+            label="LRP",
+            title="",
+            baseline=False,
+            drawn=draw(heatmap),
+            topk=draw_topk(heatmap, mask, 3),
+            identity="x",
+            scores=rate({"lrp": heatmap}, mask, ["topk_overlap"])["lrp"],
+            place=None,
+            competes=True,
+            mask_note="",
+            share=0.25,
+        )["note"]
+
+    values = np.arange(16, dtype=np.float32).reshape(4, 4)
+    told = note(Heatmap(values, "lrp", 0, conservation=0.034))
+    assert told == "Relevance adds up to the logit but for 3% of it."
+    assert note(Heatmap(values, "lrp", 0)) == ""
+
+
+def test_the_ceiling_of_a_grid_stands_on_its_bars() -> None:
+    mask = np.zeros((8, 8), bool)
+    mask[:2, :2] = True
+    grid = Grid((2, 2), centre=(1.5, 1.5), stride=(4.0, 4.0))
+    coarse = Heatmap(np.ones((8, 8), np.float32), "gradcam", 0, grid=grid)
+    fine = Heatmap(np.ones((8, 8), np.float32), "saliency", 0)
+    keys = ("topk_overlap", "mass_accuracy", "iou")
+    rated = rate({"gradcam": coarse, "saliency": fine}, mask, keys)
+    assert set(rated["saliency"]) == set(keys)
+    assert {"ceiling", "ceiling@of=topk_overlap"} < set(rated["gradcam"])
+    best = rated["gradcam"]["ceiling"]
+    row = score_row("mass_accuracy", rated["gradcam"]["mass_accuracy"], 4 / 64, best)
+    assert row["ceiling"] == best.value > row["chance"]
+    assert "The method's grid allows" in row["title"]
+    assert score_row("iou", rated["gradcam"]["iou"], 4 / 64)["ceiling"] is None
