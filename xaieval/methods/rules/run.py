@@ -139,14 +139,23 @@ def _watched(
     watch = LrpWatch(module, of_lrp, bounds) if of_lrp else ReluWatch(module)
     if isinstance(watch, LrpWatch):
         watch.start(leaf)
-    with torch.enable_grad(), watch:
-        logits = forward(leaf)
-    return watch, leaf, logits
+    return watch, leaf, _seen(watch, forward, leaf)
+
+
+def _seen(watch: Watch, forward: Forward, x: Tensor) -> Tensor:
+    """Return the logits of a forward that a watch sees."""
+    try:
+        with torch.enable_grad(), watch:
+            return forward(x)
+    except BaseException:
+        watch.forget()
+        raise
 
 
 def _raise_blocked(rules: Sequence[Rule], watch: Watch, logits: Tensor) -> None:
     """Raise for the first rule that has no backward for what the logits were made of."""
     blocked = watch.reached(logits)
+    watch.forget()
     for rule in rules:
         special = isinstance(rule, LrpRule) and rule.first is not None
         concerned: list[Blocked] = [b for b in blocked if special or not b.first_only]
@@ -177,14 +186,11 @@ def _deeplift_logits(
 ) -> tuple[Watch, Tensor, Tensor]:
     """Run baseline and picture; return (watch, input, logits of the picture)."""
     watch = DeepLiftWatch(module)
-    with torch.enable_grad(), watch:
-        # In the graph too, so that the same calls are seen in both runs.
-        forward(baseline.detach().requires_grad_())
+    # In the graph too, so that the same calls are seen in both runs.
+    _seen(watch, forward, baseline.detach().requires_grad_())
     watch.turn()
     leaf = x.detach().requires_grad_()
-    with torch.enable_grad(), watch:
-        logits = forward(leaf)
-    return watch, leaf, logits
+    return watch, leaf, _seen(watch, forward, leaf)
 
 
 def _deeplift(

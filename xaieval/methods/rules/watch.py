@@ -198,6 +198,14 @@ class Watch(TorchFunctionMode):
         found = {self.blocked[node] for node in walk(logits) if node in self.blocked}
         return sorted(found, key=lambda entry: entry.order)
 
+    def forget(self) -> None:
+        """Let go of the calls without a rule.
+
+        Their nodes lead to the rest of the graph, and its functions to this watch: in a circle
+        through nodes of autograd Python finds no garbage, so all activations would stay for good.
+        """
+        self.blocked.clear()
+
     def _dropout(self, call: Call) -> Any:
         found = call.run()
         names = ("p", "training") if "training" in call.options else ("p", "train")
