@@ -50,6 +50,15 @@ def test_list_tells_options_and_sources():
     }
     assert methods["integrated_gradients"]["defaults"]["n_steps"] > 1
     assert "Sundararajan" in methods["integrated_gradients"]["paper"]
+    assert methods["integrated_gradients"]["cost"] == 25
+
+
+@pytest.mark.parametrize("table", ["methods", "metrics", "datasets", "models", "studies"])
+def test_lists_are_json_that_every_reader_takes(table: str):
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    assert json.loads(call("list", table, "--format", "json").output, parse_constant=refuse)
 
 
 @pytest.mark.parametrize(
@@ -313,6 +322,13 @@ def test_explain_one_image(here: Path, tmp_path: Path):
     scores = content["methods"]["integrated_gradients[n_steps=2]"]["scores"]
     share = content["mask_size_px"] / (48 * 48)
     assert scores["area_share"]["value"] == pytest.approx(share)
+    ceilings = ["--mask", tmp_path / "mask.png", "--metrics", "ceiling,mass_accuracy"]
+    graded = call(*base, *methods, *ceilings, "--out", tmp_path / "graded")
+    assert graded.exit_code == 0, graded.output
+    content = json.loads((tmp_path / "graded" / "scores.json").read_text())
+    best = {key: it["scores"]["ceiling"]["value"] for key, it in content["methods"].items()}
+    assert best["gradcam"] < 0.9  # cells of 16 px cannot fit into a small hole
+    assert best["integrated_gradients[n_steps=2]"] == 1  # every pixel by itself
     with np.load(tmp_path / "o" / "maps.npz") as maps:
         assert set(maps) == {"gradcam", "integrated_gradients[n_steps=2]"}
         assert maps["gradcam"].shape == (48, 48)
@@ -398,3 +414,11 @@ def test_the_plan_is_printed_and_nothing_runs(here: Path, tmp_path: Path):
     assert "1 forward + 1 backward" in found.output
     assert "noisy samples: smoothgrad, vargrad" in found.output
     assert "forward + backward rows: 76 shared, 128 one method at a time" in found.output
+    base = ["explain", tmp_path / "absent.png", "--plan", "--checkpoint"]
+    base.append(here / "results/tiny/checkpoints/seed-1.safetensors")
+    cams = call(*base, "--methods", "ablation_cam").output
+    assert cams.startswith("1 method, rows")
+    assert "from the target layer on, ablated channels: ablation_cam" in cams
+    bad = call(*base, "--upsampling", "aligne")
+    assert bad.exit_code == 2
+    assert "Did you mean 'aligned'?" in bad.output

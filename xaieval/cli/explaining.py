@@ -41,7 +41,13 @@ class Explained:
 @click.argument("image", type=FILE)
 @click.option("--checkpoint", type=FILE, required=True, help="A .safetensors file with its card.")
 @click.option("--mask", type=FILE, help="Where the evidence is: a picture of the image's size.")
-@click.option("--methods", type=Names(), default="gradcam,saliency,integrated_gradients")
+@click.option(
+    "--methods",
+    type=Names(),
+    default="gradcam,saliency,integrated_gradients",
+    show_default=True,
+    help="Ids, with options in brackets: see 'xaieval list methods'.",
+)
 @click.option("--metrics", type=Names(), default=METRICS, help="Scores; most need a mask.")
 @click.option("--target", default="predicted", show_default=True, help="A class name or number.")
 @click.option(
@@ -50,7 +56,10 @@ class Explained:
 @click.option("--device", default="auto", show_default=True)
 @click.option("--exact", is_flag=True, help="No folding of batch norms, no fast memory format.")
 @click.option(
-    "--upsampling", default="paper", show_default=True, help="Of low-resolution maps: see methods."
+    "--upsampling",
+    default="paper",
+    show_default=True,
+    help="Of maps of a layer's size: paper, or aligned (cells drawn where they look).",
 )
 @click.option("--plan", "only_plan", is_flag=True, help="Print the passes that it takes, and stop.")
 @click.option("--out", type=FOLDER, help="Folder to write.")
@@ -74,7 +83,7 @@ def explain(
     and predictions and scores (scores.json).
     """
     if only_plan:
-        _print_plan(methods, checkpoint)
+        _print_plan(methods, checkpoint, upsampling)
         return
     if out is None:
         raise click.UsageError("Missing option '--out'.")
@@ -110,7 +119,7 @@ def explain(
     _write_json(explained, scores, out, image=image, mask=mask, checkpoint=checkpoint)
     name = answer.class_names[answer.predicted]
     share = answer.probabilities[answer.predicted]
-    click.echo(f"predicted {name} ({share:.3f}); {len(answer.maps)} heatmaps in {out}")
+    click.echo(f"predicted {name} ({share:.3f}); {_count(len(answer.maps), 'heatmap')} in {out}")
     for key, why in answer.undefined.items():
         click.echo(f"no map of {key}: {why}")
     failed = {key: it.text for key, it in explained.gate.items() if it.status == "failed"}
@@ -132,9 +141,14 @@ def _scores(
     for call in request.methods:
         if call.key not in found:
             continue
-        heatmap = explained.answer.maps[call.key].values
+        heatmap = explained.answer.maps[call.key]
         if explained.mask is not None and against_mask:
-            scores = score(heatmap[None], explained.mask[None], metrics=against_mask)
+            scores = score(
+                heatmap.values[None],
+                explained.mask[None],
+                metrics=against_mask,
+                grid=heatmap.grid,
+            )
             for key, values in scores.items():
                 found[call.key][key] = Score(float(values[0]), scores.reasons[key][0])
         if of_model:
@@ -152,22 +166,29 @@ def _scores(
     return found
 
 
-def _print_plan(methods: tuple[str, ...], checkpoint: Path) -> None:
+def _print_plan(methods: tuple[str, ...], checkpoint: Path, upsampling: str) -> None:
     """Print which passes a set of methods shares, and how many each by itself would take."""
     from xaieval.methods import plan, resolve_methods
+    from xaieval.methods.upsampling import check_upsampling
     from xaieval.models import load_checkpoint
 
+    check_upsampling(upsampling)
     calls = resolve_methods(list(methods))
     preprocessing = load_checkpoint(checkpoint).preprocessing
     size = preprocessing.input_size if preprocessing is not None else (224, 224)
     together, alone = plan(calls), [plan([call]) for call in calls]
     click.echo(
-        f"{len(calls)} methods, rows through the network for one picture of {size[0]}×{size[1]}:"
+        f"{_count(len(calls), 'method')}, rows through the network for one picture of "
+        f"{size[0]}×{size[1]}:"
     )
     for line in together.describe(size):
         click.echo(f"  {line}")
     shared, apart = together.gradient_rows(size), sum(p.gradient_rows(size) for p in alone)
     click.echo(f"forward + backward rows: {shared} shared, {apart} one method at a time")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _sample(image: Path, mask: Path | None) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any
@@ -18,7 +19,13 @@ Row = dict[str, Any]
 def _methods() -> list[Row]:
     from xaieval.methods import METHODS
 
-    return [_row(spec) | {"defaults": spec.defaults} for spec in METHODS.values()]
+    rows = []
+    for spec in METHODS.values():
+        row = _row(spec)
+        # Functions; where a method has none, the None says nothing to a reader of JSON.
+        row = {name: value for name, value in row.items() if name not in ("stream", "backward")}
+        rows.append(row | {"defaults": spec.defaults, "cost": spec.cost(spec.defaults)})
+    return rows
 
 
 def _metrics() -> list[Row]:
@@ -79,6 +86,8 @@ def _row(spec: Any) -> Row:
 
 def _plain(value: Any) -> Any:
     """Return a value as JSON types; what has no such form is left out."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no infinity; an absent bound bounds nothing
     if isinstance(value, str | int | float | bool) or value is None:
         return value
     if isinstance(value, Mapping):
@@ -110,7 +119,7 @@ def list_tables(table: str, kind: str) -> None:
     make, columns = TABLES[table]
     rows = make()
     if kind == "json":
-        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        click.echo(json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False))
         return
     cells = [[str(row.get(column, "")) for column in columns] for row in rows]
     click.echo(text_table(list(columns), cells))

@@ -70,12 +70,14 @@ class Plan:
         kinds = {
             "gradients": "forward + backward",
             "logits": "forward",
-            "layer_logits": "forward from the target layer on",
+            "layer_logits": "forward",
         }
         for spec, calls in self.streams.items():
             count = spec.per_image(size)
-            shown = "as many as needed" if count is None else str(count)
-            lines.append(_line(f"{shown} {kinds[spec.reads]}", _name(spec), calls))
+            # Superpixels and channels are counted when it runs.
+            shown = str(count) if count is not None else f"about {max(c.cost for c in calls)}"
+            what = "from the target layer on, " if spec.reads == "layer_logits" else ""
+            lines.append(_line(f"{shown} {kinds[spec.reads]}", what + _name(spec), calls))
         for call in self.own:
             lines.append(_line(f"about {call.cost} of its own", call.spec.summary, (call,)))
         if self.free:
