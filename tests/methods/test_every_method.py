@@ -195,3 +195,14 @@ def test_other_channels_than_three() -> None:
     assert set(found.maps) == {call.key for call in calls}
     with pytest.raises(ModelError, match=r"\(2, 3, 32, 32\)|channels"):
         explain(Classifier(net, example=x[:, :3]), x[:, :3], methods="saliency")
+    for other in (x[:, :3], torch.rand(1, 5, SIZE + 1, SIZE)):
+        with pytest.raises(MethodError, match=r"saliency on Sequential: .* \(B, 5, .*Pass images"):
+            explain(classifier, other, methods="saliency")
+
+
+def test_a_network_that_takes_more_forms_than_its_example_explains_them() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+    )
+    classifier = Classifier(net, example=torch.rand(1, 3, 8, 8))
+    assert explain(classifier, torch.rand(2, 3, 9, 12), methods="saliency")["saliency"].any()

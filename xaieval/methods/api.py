@@ -83,8 +83,9 @@ def explain(
         For layer methods; found by itself when None.
     pooled : bool
         False keeps channels and sign.
-    upsampling : "paper"
-        Bilinear, pixel centres.
+    upsampling : "paper" or "aligned"
+        Of maps of a layer's size: bilinear as in the published comparisons, or each cell drawn
+        where it looks.
     options : mapping of method id -> options, optional
     extra : tensor (B, ...) or tuple of tensors, optional
         The second input of a network that has one, such as a question.
@@ -159,8 +160,8 @@ def _model_input(images: Images, preprocessing: Preprocessing | None) -> Tensor:
         return _preprocessed(x, preprocessing)
     if x.ndim != 4 or not x.is_floating_point() or x.numel() == 0:
         raise MethodError(
-            "bad images",
-            expected="uint8 (B, H, W, 3) pictures or float (B, C, H, W) model input",
+            "no images" if x.ndim == 4 and not len(x) else "bad images",
+            expected="uint8 (B, H, W, 3) pictures or float (B, C, H, W) model input, B at least 1",
             got=f"{str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}",
         )
     if preprocessing is not None:

@@ -158,6 +158,7 @@ class Explainer:
         """
         x = self._brought(checked_input(x, named(methods, self.classifier.name)))
         more = self._second(extra, x)
+        self._check_form(x, more, named(methods, self.classifier.name))
         chosen = checked_targets(targets, len(x), x.device) if not isinstance(targets, str) else ""
         ids = checked_ids(sample_ids, x)
         whole = len(x) <= _IMAGES
@@ -267,6 +268,25 @@ class Explainer:
 
         engine.each_pass(len(x), work)
         return found
+
+    def _check_form(self, x: Tensor, extra: Extra, where: str) -> None:
+        """Refuse input on which the network does not run; only a new form of input is tried."""
+        form = tuple(self.prepared.example.shape[1:])
+        if tuple(x.shape[1:]) == form:
+            return
+        try:
+            with torch.no_grad():
+                self.prepared.logits(x[:1], tuple(t[:1] for t in extra) or None)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except (RuntimeError, ValueError, IndexError, AssertionError) as error:
+            raise MethodError(
+                "the network does not run on images of this form",
+                where=where,
+                expected=f"(B, {', '.join(map(str, form))}), as its example",
+                got=tuple(x.shape),
+                fix="pass images with the channels and the size that it takes",
+            ) from error
 
     def _second(self, extra: Tensor | tuple[Tensor, ...] | None, x: Tensor) -> Extra:
         """Return the second input on the device; the network says whether it wants one."""

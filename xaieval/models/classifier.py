@@ -47,7 +47,6 @@ class Classifier:
     example_extra : tensor (B, ...) or tuple of tensors (B, ...), optional
         For a network with a second input, called as ``module(x, *extra)``: what to look at it
         with. Values must be possible ones (word numbers of the vocabulary).
-
     token_grid : TokenGrid, optional
         Where the tokens of a transformer lie; found from its patch convolution when not given.
 
@@ -144,7 +143,11 @@ class Classifier:
                 f"the network does not run on input {_shapes(look, extra)} "
                 f"({str(error).splitlines()[0]})",
                 where=self.name,
-                fix="give preprocessing= with its input size, or example= with an input"
+                fix=(
+                    "give preprocessing= with its input size, or example= with an input"
+                    if self._example is None
+                    else "give an example, or images, of the channels and size that it takes"
+                )
                 + (", or another example_extra=" if extra else ""),
             ) from error
         if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(look):
