@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 
+import numpy as np
 import pytest
 from captum.attr import Saliency
 
@@ -21,6 +22,9 @@ def test_defaults_are_filled_in_and_equal() -> None:
     assert bare.key == full.key == "integrated_gradients"
     assert bare.options == {"n_steps": 25, "baseline": "zero", "pooling": "l1-norm"}
     assert bare != MethodCall("integrated_gradients", {"n_steps": 26})
+    counted = MethodCall("smoothgrad", {"n_samples": np.int64(3), "sigma": np.float32(0.5)})
+    assert counted.key == "smoothgrad[n_samples=3,sigma=0.5]"
+    assert pickle.dumps(counted.options) == pickle.dumps(parse_method(counted.key).options)
 
 
 def test_key_survives_parsing() -> None:

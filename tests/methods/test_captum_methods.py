@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from captum.attr import (
@@ -17,12 +18,13 @@ from captum.attr import (
 )
 from torch import Tensor, nn
 
-from xaieval.errors import Cancelled, ConfigError, MethodError
+from xaieval.errors import Cancelled, ConfigError, MethodError, NotDefinedError
 from xaieval.methods import Explainer, explain, resolve_methods
 from xaieval.models import Classifier, PlainClassifier
 
 MakeClassifier = Callable[..., Classifier]
 MakeNoise = Callable[..., Tensor]
+STEPS = "integrated_gradients[n_steps=5]"
 pytestmark = pytest.mark.filterwarnings("ignore:Setting forward:UserWarning")
 
 
@@ -141,3 +143,65 @@ def test_cancel(net: PlainClassifier, make_noise: MakeNoise) -> None:
             methods=resolve_methods(Saliency),
             cancelled=lambda: next(asked, True),
         )
+
+
+class _Question(nn.Module):
+    """A picture's features, each weighed by a question's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.words = nn.Conv2d(3, 4, 3, padding=1), nn.Embedding(5, 4)
+        self.last = nn.Conv2d(4, 4, 3, stride=2, padding=1)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor, question: Tensor) -> Tensor:
+        asked = self.words(question).mean(1)[:, :, None, None]
+        found: Tensor = self.head((self.last(self.conv(x).relu() * asked).relu()).mean((2, 3)))
+        return found
+
+
+def test_a_second_input_reaches_captum(make_noise: MakeNoise) -> None:
+    net, x = _Question(), make_noise(3, 16)
+    questions = torch.tensor([[1, 2], [3, 4], [0, 1]])
+    ours = explain(net, x, methods=STEPS, extra=questions, exact=True)[STEPS]
+    scale = float(ours.max())
+    for method in (IntegratedGradients, IntegratedGradients(net)):
+        given = {"id": method, "n_steps": 5}
+        (found,) = explain(net, x, methods=given, extra=questions, exact=True).values()
+        torch.testing.assert_close(found, ours, atol=1e-5 * scale, rtol=0)
+    # A function of the picture alone has its own question.
+    bound = IntegratedGradients(lambda rows: net(rows, questions[:1].expand(len(rows), -1)))
+    given = {"id": bound, "n_steps": 5}
+    (found,) = explain(net, x, methods=given, extra=questions, exact=True).values()
+    torch.testing.assert_close(found[0], ours[0], atol=1e-5 * scale, rtol=0)
+    assert float((found[1] - ours[1]).abs().max()) > 0.01 * scale
+
+
+def test_a_map_of_another_layer_is_not_drawn_where_the_target_layer_looks(
+    make_noise: MakeNoise,
+) -> None:
+    net = nn.Sequential(
+        *(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(4, 4, 3, stride=2, padding=1), nn.ReLU()),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)),
+    )
+    x = make_noise(2, 16)
+    early = LayerGradCam(net, net[1])
+    assert explain(net, x, methods=early)["captum:LayerGradCam"].shape == (2, 16, 16)
+    with pytest.raises(NotDefinedError, match="another layer than the target layer"):
+        explain(net, x, methods=LayerGradCam(net, net[2]), upsampling="aligned")
+    last = explain(net, x, methods=[LayerGradCam(net, net[4]), "gradcam"], upsampling="aligned")
+    assert last["captum:LayerGradCam"].shape == last["gradcam"].shape
+
+
+def test_a_layer_class_without_a_layer(make_noise: MakeNoise) -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
+    with pytest.raises(NotDefinedError, match="no feature map"):
+        explain(net, make_noise(2, 8), methods=LayerGradCam)
+
+
+def test_an_array_as_option() -> None:
+    method = {"id": Occlusion, "sliding_window_shapes": np.array([3, 16, 16])}
+    (call,) = resolve_methods(method)
+    assert call.key == "captum:Occlusion[sliding_window_shapes=ndarray(3,)]"

@@ -76,7 +76,7 @@ class MethodCall:
         changed = [
             f"{name}={_written(value)}"
             for name, value in sorted(self.options.items())
-            if name not in defaults or value != defaults[name]
+            if name not in defaults or _differs(value, defaults[name])
         ]
         return f"{self.id}[{','.join(changed)}]" if changed else self.id
 
@@ -114,6 +114,17 @@ class MethodCall:
 
     def __hash__(self) -> int:
         return hash(self.digest)
+
+
+def _differs(value: object, default: object) -> bool:
+    """Say whether an option is not at its default; arrays, which compare by cells, are not.
+
+    >>> _differs(np.zeros(2), None), _differs(3, 3)
+    (True, False)
+    """
+    if isinstance(value, (Tensor, np.ndarray)):
+        return value is not default
+    return bool(value != default)
 
 
 def _written(value: object) -> str:
@@ -240,7 +251,7 @@ def _inner(value: Any, name: str, where: str) -> MethodCall:
 
 def _changed(call: MethodCall) -> dict[str, Any]:
     defaults = call.spec.defaults
-    return {k: v for k, v in call.options.items() if v != defaults.get(k)}
+    return {k: v for k, v in call.options.items() if _differs(v, defaults.get(k))}
 
 
 def resolve_methods(

@@ -3,7 +3,7 @@
 A captum class gets a copy of the classifier's network whose output is the logits; an instance
 runs on the network it is bound to, which must be the one that is explained. Each image runs by
 itself, with captum's random numbers seeded by sample, method and study seed, so that a map does
-not depend on the batch.
+not depend on the batch. A second input goes to whatever takes one beside the picture.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from captum.attr import Attribution
 from torch import Tensor, nn
 
 from xaieval.digest import digest
-from xaieval.errors import Cancelled, MethodError, XaievalError
+from xaieval.errors import Cancelled, MethodError, NotDefinedError, XaievalError
 from xaieval.methods.passes import Passes
 from xaieval.methods.spec import MethodSpec, Option, Options
 from xaieval.methods.upsampling import upsample
@@ -44,7 +44,13 @@ _OURS = {"self", "inputs", "target", "return_convergence_delta", "additional_for
 
 
 class _Logits(nn.Module):
-    """A network whose output is the logits, for captum classes that want a module."""
+    """A network whose output is the logits, for captum classes that want a module.
+
+    Attributes
+    ----------
+    extra : tuple of Tensor (1, ...)
+        The second input of the one picture whose copies run.
+    """
 
     def __init__(self, passes: Passes) -> None:
         super().__init__()
@@ -53,9 +59,11 @@ class _Logits(nn.Module):
         )
         self.inner = prepared.module.to(passes.x.dtype)
         self._read = prepared.logits
+        self.extra: tuple[Tensor, ...] = ()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._read(x)
+        more = tuple(t.expand(len(x), *t.shape[1:]) for t in self.extra)
+        return self._read(x, more or None)
 
 
 def is_captum(item: object) -> TypeGuard[Attribution | type[Attribution]]:
@@ -89,11 +97,12 @@ def captum_spec(method: Attribution | type[Attribution]) -> MethodSpec:
                 passes.check()
                 row = passes.x[index : index + 1]
                 seed = int(digest(sample, label, passes.seed)[:15], 16)
+                more = tuple(t[index : index + 1] for t in passes.extra)
                 found = _attribute(
                     instance,
                     row.to(like).detach().clone().requires_grad_(),
                     target,
-                    given,
+                    {**given, **_second(instance.forward_func, more)},
                     seed,
                     label,
                 )
@@ -152,6 +161,12 @@ def _instance(method: Attribution | type[Attribution], passes: Passes, label: st
     module = _Logits(passes)
     arguments: dict[str, Any] = {}
     if "layer" in inspect.signature(method).parameters:
+        if not passes.target_layer:
+            raise NotDefinedError(
+                "the network has no feature map that feeds the classifier",
+                where=label,
+                fix="name a layer with target_layer=",
+            )
         arguments["layer"] = module.inner.get_submodule(passes.target_layer)
     try:
         return method(module, **arguments)
@@ -161,6 +176,22 @@ def _instance(method: Attribution | type[Attribution], passes: Passes, label: st
             where=label,
             fix="make the instance yourself and pass it",
         ) from error
+
+
+def _second(function: Any, extra: tuple[Tensor, ...]) -> dict[str, Any]:
+    """Hand a second input to our own module, or return it for captum to hand on.
+
+    A user's function that takes nothing but pictures has its own.
+    """
+    if isinstance(function, _Logits):
+        function.extra = extra
+        return {}
+    called = function.forward if isinstance(function, nn.Module) else function
+    try:
+        inspect.signature(called).bind(None, *extra)
+    except TypeError:
+        return {}
+    return {"additional_forward_args": extra} if extra else {}
 
 
 def _modules(function: object) -> list[nn.Module]:

@@ -31,7 +31,7 @@ class Placement:
     stride: Point
 
 
-def layer_placement(passes: Passes) -> Placement:
+def layer_placement(passes: Passes, cells: tuple[int, int]) -> Placement:
     """Return where the cells of the target layer look: the centres of their receptive fields.
 
     Arithmetic of kernels, strides and padding; a patch token stands on its patch. Measured once for
@@ -40,9 +40,18 @@ def layer_placement(passes: Passes) -> Placement:
     Raises
     ------
     NotDefinedError
-        When arithmetic does not tell, with what stands in its way.
+        When arithmetic does not tell, with what stands in its way; when the map has other cells
+        (height, width) than the target layer, so that it stems from another one.
     """
     field = _field(passes)
+    if field.map_size != cells:
+        raise NotDefinedError(
+            "a map of another layer than the target layer cannot be aligned",
+            where=f"{passes.classifier.name}, {field.layer}",
+            expected=f"{field.map_size[0]} x {field.map_size[1]} cells",
+            got=f"{cells[0]} x {cells[1]}",
+            fix='use upsampling="paper", or name that layer as target_layer',
+        )
     if not field.exact:
         raise NotDefinedError(
             "nobody can say exactly where the cells of the target layer look "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, Literal, Protocol, get_args
 
 from torch import Tensor
@@ -76,7 +77,7 @@ class Option:
                 raise unknown(f"value of {name}", value, self.choices, where=where)
             return str(value)
         whole = self.kind == "int"
-        number = isinstance(value, int) or (isinstance(value, float) and not whole)
+        number = isinstance(value, Integral) or (isinstance(value, Real) and not whole)
         if isinstance(value, bool) or not number or not self.low <= value <= self.high:
             raise ConfigError(
                 f"bad value of option {name!r}",
@@ -85,7 +86,7 @@ class Option:
                 + (f" and at most {self.high:g}" if self.high < math.inf else ""),
                 got=repr(value),
             )
-        return value if whole else float(value)
+        return int(value) if whole else float(value)
 
 
 class BackwardRule(Protocol):

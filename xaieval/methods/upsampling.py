@@ -61,11 +61,12 @@ def _paper(maps: Tensor, passes: Passes, tokens: TokenGrid | None) -> Tensor:
 
 def _aligned(maps: Tensor, passes: Passes, tokens: TokenGrid | None) -> Tensor:
     """Each cell at the arithmetic centre of what it sees: its receptive field, or its patch."""
-    return place(maps, passes.size, _placement(passes, tokens))
+    return place(maps, passes.size, _placement(maps, passes, tokens))
 
 
-def _placement(passes: Passes, tokens: TokenGrid | None) -> Placement:
-    return layer_placement(passes) if tokens is None else token_placement(tokens, passes)
+def _placement(maps: Tensor, passes: Passes, tokens: TokenGrid | None) -> Placement:
+    cells = maps.shape[2], maps.shape[3]
+    return layer_placement(passes, cells) if tokens is None else token_placement(tokens, passes)
 
 
 UPSAMPLINGS: dict[str, Callable[[Tensor, Passes, TokenGrid | None], Tensor]] = {
@@ -96,12 +97,14 @@ def upsample(maps: Tensor, passes: Passes, *, tokens: TokenGrid | None = None) -
     Raises
     ------
     NotDefinedError
-        For "aligned", where nobody can say what a cell of the target layer sees.
+        For "aligned", where nobody can say what a cell of the target layer sees, or the map has
+        other cells.
     """
     name = check_upsampling(passes.upsampling)
     result = UPSAMPLINGS[name](maps, passes, tokens)
     cells = maps.shape[2], maps.shape[3]
-    found = _placement(passes, tokens) if name == "aligned" else even_placement(cells, passes.size)
+    aligned = name == "aligned"
+    found = _placement(maps, passes, tokens) if aligned else even_placement(cells, passes.size)
     passes.drawn.result = result
     passes.drawn.grid = Grid(cells, found.centre, found.stride)
     return result
