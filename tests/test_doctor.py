@@ -54,6 +54,17 @@ def nothing():
     return 7
 
 
+def failing():
+    raise FileNotFoundError("no weights here")
+
+
+class Restless(Careless):
+    """Drops half of its input in eval mode too."""
+
+    def forward(self, x):
+        return super().forward(nn.functional.dropout(x))
+
+
 flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 2))
 '''
 
@@ -110,6 +121,24 @@ def test_a_network_of_flat_vectors_keeps_its_gradients(factories: Path) -> None:
     assert "gradcam: " in found.output.split("without a map:")[1]
 
 
+def test_a_network_that_never_answers_twice_alike_is_found_out(factories: Path) -> None:
+    words = ("--input", "3x32x32", "--methods", "saliency")
+    restless = call("a_users_model:Restless", *words)
+    assert restless.exit_code == 0, restless.output
+    assert "the same input gives other logits each time" in restless.output
+    assert "other logits" not in call("a_users_model:careless", *words).output
+
+
+def test_maps_without_anything_to_see_are_told() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 2))
+    nn.init.zeros_(net[3].weight)
+    classifier = Classifier(net, example=torch.randn(2, 3, 8, 8))
+    found = examine(classifier, methods=resolve_methods(["saliency", "constant"]))
+    assert found.warnings == (
+        "zero smoke maps of noise; try them on a picture with --image: saliency",
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -117,6 +146,7 @@ def test_a_network_of_flat_vectors_keeps_its_gradients(factories: Path) -> None:
         (["a_users_model:nobody"], "cannot be imported"),
         (["a_users_model:wants_more"], "without arguments"),
         (["a_users_model:nothing"], "not a network"),
+        (["a_users_model:failing"], "failed (FileNotFoundError: no weights here)"),
         (["nowhere.safetensors"], "nowhere.safetensors"),
         (["a_users_model:careless", "--image", "a_users_model.py"], "preprocessing"),
         (["a_users_model:careless", "--input", "224"], "write 3x224x224"),

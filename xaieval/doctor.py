@@ -164,6 +164,11 @@ def examine(
             warnings.append(f"where the cells look is not known: {error.what}")
     explainer = Explainer(classifier, device=device)
     example, extra = classifier._looks
+    if _unsteady(classifier):
+        warnings.append(
+            "the same input gives other logits each time (dropout that ignores eval mode?): "
+            "its maps change from run to run"
+        )
     picture = example[:1] if x is None else x
     more = tuple(t[:1] for t in extra)
     trials = []
@@ -184,7 +189,7 @@ def examine(
         class_names=classifier.class_names,
         field=field,
         mended=tuple(_mended(classifier, found)),
-        warnings=(*warnings, *_zero_maps(trials)),
+        warnings=(*warnings, *_empty_maps(trials, noise=x is None)),
         trials=tuple(trials),
     )
 
@@ -217,10 +222,27 @@ def _mended(classifier: Classifier, found: Anatomy) -> Iterator[str]:
         yield f"{len(found.outputs)} outputs: the logits head was found and is explained alone"
 
 
-def _zero_maps(trials: Sequence[Trial]) -> Iterator[str]:
-    zero = [t.call.key for t in trials if t.heatmap is not None and "zero" in t.heatmap.flags]
-    if zero:
-        yield f"zero smoke maps, on this picture: {', '.join(zero)}"
+def _unsteady(classifier: Classifier) -> bool:
+    """Return whether two passes over the same input differ by more than rounding."""
+    example, extra = classifier._looks
+    first, second = (classifier.logits(example, extra or None) for _ in range(2))
+    limit = 1e-3 * float(first.abs().max())
+    return bool(((first - second).abs() > limit).any())
+
+
+def _empty_maps(trials: Sequence[Trial], *, noise: bool) -> Iterator[str]:
+    """Yield a line for zero maps and one for flat ones; a constant baseline is meant to be so."""
+    for flag in ("zero", "flat"):
+        keys = [
+            trial.call.key
+            for trial in trials
+            if trial.heatmap is not None
+            and flag in trial.heatmap.flags
+            and not trial.call.spec.baseline
+        ]
+        if keys:
+            where = "of noise; try them on a picture with --image" if noise else "of this picture"
+            yield f"{flag} smoke maps {where}: {', '.join(keys)}"
 
 
 def smoke(call: MethodCall) -> MethodCall:

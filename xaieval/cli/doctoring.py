@@ -136,6 +136,12 @@ def _made(text: str) -> object:
                 where=text,
                 fix="name a function that takes none",
             ) from error
+        except Exception as error:  # whatever the user's own code raises
+            raise ModelError(
+                f"the factory failed ({type(error).__name__}: {error})",
+                where=text,
+                fix="call it in Python to see where",
+            ) from error
     return found
 
 
@@ -149,7 +155,7 @@ def _picture(classifier: Classifier, image: Path) -> Any:
             fix="let the factory give Classifier(module, preprocessing=Preprocessing(...))",
         )
     fitted = classifier.preprocessing.picture(read_image(image))
-    return classifier.preprocessing.tensor(fitted[None])
+    return classifier.preprocessing.tensor(fitted[None].copy())  # PIL lends read-only pixels
 
 
 def _cells(found: Diagnosis) -> tuple[list[str], list[list[str]]]:
