@@ -146,3 +146,14 @@ def test_a_spec_says_what_it_needs() -> None:
             paper="",
             needs=frozenset({"path_grad"}),
         )
+    with pytest.raises(MethodError, match="attention is read in the pass at the picture"):
+        MethodSpec(
+            id="x",
+            label="x",
+            summary="x",
+            family="attention",
+            fn=METHODS["raw_attention"].fn,
+            cost=METHODS["raw_attention"].cost,
+            paper="",
+            needs=frozenset({"attention", "forward"}),
+        )

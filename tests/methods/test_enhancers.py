@@ -11,7 +11,15 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from xaieval.errors import ConfigError, MethodError, NotDefinedError
-from xaieval.methods import Explainer, MethodCall, explain, parse_method, resolve_methods
+from xaieval.methods import (
+    Explainer,
+    MethodCall,
+    MethodSpec,
+    Passes,
+    explain,
+    parse_method,
+    resolve_methods,
+)
 from xaieval.methods.enhancers import stretched
 from xaieval.methods.sess import patches, scaled_size, starts
 from xaieval.models import Classifier
@@ -203,6 +211,44 @@ def test_a_network_of_one_size_takes_enlarged_tiles_only() -> None:
         explain(net, x, methods=["puzzle[of=saliency,view=tile]"])
     with pytest.raises(MethodError, match="more tiles than pixels"):
         explain(net, x, methods=["puzzle[of=saliency,tiles=9]"])
+
+
+def test_a_tile_without_memory_is_no_lack_of_the_network(x: Tensor) -> None:
+    class Full(Bumps):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.shape[2] < SIZE[0]:
+                raise torch.OutOfMemoryError("full")
+            return super().forward(x)
+
+    explainer = Explainer(Classifier(Full(), example=x.float()))
+    with pytest.raises(torch.OutOfMemoryError):
+        run(explainer, x, "puzzle[of=saliency,view=tile]")
+
+
+def test_each_view_has_random_numbers_of_its_own(explainer: Explainer, x: Tensor) -> None:
+    """Also when a method asks for views of several pictures, or of one picture again."""
+
+    def views(passes: Passes, options: object) -> Tensor:
+        images = torch.arange(len(passes.x))
+        first, again = (passes.explain("random", passes.x, images) for _ in range(2))
+        assert not torch.equal(first, again)
+        return torch.stack([first, again, first], 1)
+
+    spec = MethodSpec(
+        id="views",
+        label="",
+        summary="",
+        family="custom",
+        fn=views,
+        cost=lambda options: 2,
+        paper="",
+        needs=frozenset({"explain"}),
+        default_pooling="sum",
+    )
+    methods = resolve_methods([spec])
+    both = explainer.run(x, methods=methods, sample_ids=["a", "b"]).maps["views"]
+    alone = explainer.run(x[1:], methods=methods, sample_ids=["b"]).maps["views"]
+    assert np.array_equal(both[1:], alone)
 
 
 # ---------------------------------------------------------------- test-time augmentation

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from xaieval.errors import Cancelled, MethodError
-from xaieval.methods import Explainer, resolve_methods
+from xaieval.errors import Cancelled, MethodError, NotDefinedError
+from xaieval.methods import Explainer, MethodSpec, Passes, resolve_methods
 from xaieval.methods.engine import Engine, Rows, fill, rows_for
 from xaieval.methods.steady import steady, whole_size
 from xaieval.models import Classifier
@@ -135,6 +135,28 @@ def test_company_and_order_change_no_bit(
             assert np.array_equal(found, together[key][rows]), (key, rows)
 
 
+@pytest.mark.parametrize("arch", ["small-cnn", "efficientnet-b0"])
+def test_company_changes_no_bit_of_other_backwards(
+    make_classifier: MakeClassifier, make_noise: MakeNoise, arch: str
+) -> None:
+    """Passes that are full and those that were filled up are laid out in memory alike."""
+    explainer = Explainer(make_classifier(arch, 64))
+    explainer._rows[64, 64] = Rows(6)
+    methods = resolve_methods(["guided_backprop", "deconvnet", "lrp", "deeplift"])
+    x = make_noise(7, 64)
+    targets = torch.tensor([0, 1, 2, 3, 4, 0, 1])
+
+    def maps(rows: list[int]) -> dict[str, np.ndarray]:
+        found = explainer.run(x[rows], methods=methods, targets=targets[rows], skip_undefined=True)
+        return found.maps
+
+    together = maps(list(range(7)))
+    assert "deeplift" in together
+    for rows in ([6, 1], [3]):
+        for key, found in maps(rows).items():
+            assert np.array_equal(found, together[key][rows]), (key, rows)
+
+
 def test_which_methods_share_a_pass_changes_no_bit(
     explainer: Explainer, make_noise: MakeNoise
 ) -> None:
@@ -252,6 +274,47 @@ def test_fill_repeats_the_last_row() -> None:
     x = torch.arange(3.0)[:, None]
     assert fill(x, 5)[:, 0].tolist() == [0, 1, 2, 2, 2]
     assert fill(x, 3).tolist() == x.tolist()
+    pictures = torch.zeros(2, 3, 4, 4)
+    assert fill(pictures, 5).is_contiguous()
+    last = pictures.contiguous(memory_format=torch.channels_last)
+    assert fill(last, 5).is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("target", [-1, 5])
+def test_gradients_of_a_class_that_is_not_there(
+    explainer: Explainer, make_noise: MakeNoise, target: int
+) -> None:
+    with pytest.raises(MethodError, match="target out of range"):
+        explainer.gradients(make_noise(2, 64), torch.tensor([0, target]))
+
+
+def test_a_method_that_some_pictures_do_not_have_leaves_nothing(
+    explainer: Explainer, make_noise: MakeNoise
+) -> None:
+    """Of more pictures than a run holds, the last one makes a method undefined."""
+
+    def fn(passes: Passes, options: object) -> Tensor:
+        if (passes.x == 9).all((1, 2, 3)).any():
+            raise NotDefinedError("nines")
+        return passes.x
+
+    spec = MethodSpec(
+        id="no-nines",
+        label="",
+        summary="",
+        family="custom",
+        fn=fn,
+        cost=lambda options: 0,
+        paper="",
+        default_pooling="sum",
+        conserves=True,
+    )
+    x = make_noise(33, 64)
+    x[32] = 9
+    found = explainer.run(x, methods=resolve_methods([spec, "random"]), skip_undefined=True)
+    assert list(found.maps) == ["random"]
+    assert list(found.undefined) == ["no-nines"]
+    assert found.conservation == {}
 
 
 def test_whole_size_leaves_no_thread_a_rest() -> None:

@@ -14,6 +14,7 @@ from xaieval.models import (
     ModelConfig,
     PlainClassifier,
     Preprocessing,
+    TokenGrid,
     as_classifier,
     build,
     calibrate_batchnorm,
@@ -200,6 +201,18 @@ def test_a_flat_network_has_no_target_layer_but_runs():
     assert prepared.logits(torch.randn(2, 3, *SIZE)).shape == (2, 2)
     with pytest.raises(ModelError, match="target_layer="):
         prepared.logits_and_layer(torch.randn(2, 3, *SIZE))
+
+
+def test_another_network_in_the_same_wrapper():
+    grid = TokenGrid(1, 2, 2)
+    wrapped = Classifier(VggLike(), preprocessing=SMALL, class_names="ab", token_grid=grid)
+    other = VggLike()
+    twin = wrapped.with_module(other)
+    assert twin.module is other
+    assert twin.token_grid == grid
+    assert twin.target_layer == wrapped.target_layer
+    assert twin.class_names == wrapped.class_names
+    assert twin.preprocessing == SMALL
 
 
 def _state(net: nn.Module) -> dict[str, Tensor]:

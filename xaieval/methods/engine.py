@@ -250,8 +250,14 @@ class Engine:
 
 
 def fill(x: Tensor, size: int) -> Tensor:
-    """Return ``size`` rows: those of ``x``, the last one repeated; ``x`` itself when it is full."""
+    """Return ``size`` rows: those of ``x``, the last one repeated; ``x`` itself when it is full.
+
+    Laid out in memory as ``x``, since convolutions round by the layout.
+    """
     missing = size - len(x)
     if missing <= 0:
         return x
-    return torch.cat([x, x[-1:].expand(missing, *x.shape[1:])])
+    full = torch.cat([x, x[-1:].expand(missing, *x.shape[1:])])
+    if x.ndim == 4 and not x.is_contiguous():
+        full = full.contiguous(memory_format=torch.channels_last)
+    return full

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from xaieval.errors import Cancelled, MethodError, NotDefinedError, XaievalError
+from xaieval.methods.engine import out_of_memory
 from xaieval.methods.passes import Passes
 from xaieval.methods.spec import MethodSpec, Option, Options
 
@@ -108,7 +109,7 @@ def _tile_maps(passes: Passes, options: Options, image: int, pieces: Sequence[Te
     except (XaievalError, Cancelled):
         raise
     except Exception as error:  # whatever the network raises
-        if options["view"] == "input":
+        if options["view"] == "input" or out_of_memory(error):
             raise
         raise NotDefinedError(
             f"the network does not take a tile of its own size ({error})",

@@ -15,7 +15,7 @@ from torch import Tensor
 from xaieval.errors import MethodError
 from xaieval.methods.calls import MethodCall
 from xaieval.methods.engine import Engine, Extra, Rows, rows_for
-from xaieval.methods.inputs import checked_ids, checked_input, checked_targets
+from xaieval.methods.inputs import check_range, checked_ids, checked_input, checked_targets
 from xaieval.methods.run import About, Bench, Floats, OnMethod, Run, named
 from xaieval.methods.steady import steady
 from xaieval.methods.streams import Joined, Stream
@@ -192,7 +192,8 @@ class Explainer:
                         whole_batch[key] = np.empty((len(x), *values.shape[1:]), np.float32)
                     whole_batch[key][place] = values
         for key in undefined:
-            maps.pop(key, None)
+            for kept in (maps, sums, grids):
+                kept.pop(key, None)
         answer = Explanation(
             np.concatenate(logits), np.concatenate(found_targets), maps, undefined, grids, sums
         )
@@ -248,6 +249,8 @@ class Explainer:
         ------
         Cancelled
             When ``cancelled()`` says so.
+        MethodError
+            For a target out of range.
         """
         x = self._brought(checked_input(x))
         more, found = as_extra(extra), torch.zeros_like(x)
@@ -256,9 +259,15 @@ class Explainer:
 
         def work(start: int, stop: int) -> None:
             place = slice(start, stop)
+
+            def choose(logits: Tensor) -> Tensor:
+                if not start:
+                    check_range(chosen, logits.shape[1], self.classifier.name)
+                return chosen[place]
+
             seen = engine.gradients(
                 x[place],
-                lambda logits: chosen[place],
+                choose,
                 frozenset({"input_grad"}),
                 tuple(t[place].to(x.device) for t in more),
             )
@@ -336,6 +345,9 @@ class Explainer:
         if self.exact and x.dtype == torch.float64 and self.dtype == torch.float32:
             self.prepared.module.double()
             self.prepared.example = self.prepared.example.double()
+            self.prepared.example_extra = tuple(
+                t.double() if t.is_floating_point() else t for t in self.prepared.example_extra
+            )
             self.dtype = torch.float64
             self._for_rules.clear()
         layout = torch.contiguous_format if self.exact else torch.channels_last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -420,6 +421,7 @@ class Run:
     ) -> Passes:
         """Return what a method may read of some pictures; ``values`` hold just these."""
         x, targets, extra = self.x[place], self.targets[place], self._extra(place)
+        views = Counter[int]()
 
         def forward(rows: Tensor, image: Tensor | None = None) -> Tensor:
             if extra and image is None:
@@ -434,16 +436,18 @@ class Run:
             return self.engine.logits(rows, more)
 
         def explain(method: str, rows: Tensor, image: Tensor) -> Tensor:
+            # Each view of a picture has its own random numbers, whatever else is explained.
+            ids = []
+            for i in image.tolist():
+                ids.append(f"{self.ids[place.start + i]}#{views[i]}")
+                views[i] += 1
             inner = Run(
                 rows,
                 bench=self.bench,
                 methods=(parse_method(method),),
                 targets=targets[image],
                 extra=tuple(t[image] for t in extra),
-                sample_ids=[
-                    f"{self.ids[place.start + i]}#{number}"
-                    for number, i in enumerate(image.tolist())
-                ],
+                sample_ids=ids,
                 seed=self.seed,
                 cancelled=self.cancelled,
             )

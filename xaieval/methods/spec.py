@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, get_args
 from torch import Tensor
 
 from xaieval.errors import ConfigError, MethodError, unknown
-from xaieval.methods.passes import Need, Passes
+from xaieval.methods.passes import POINT_NEEDS, Need, Passes
 from xaieval.methods.pooling import POOLINGS
 from xaieval.methods.streams import StreamSpec
 from xaieval.methods.upsampling import UPSAMPLINGS
@@ -176,6 +176,14 @@ class MethodSpec:
             raise unknown("family", self.family, FAMILIES, where=self.id)
         if self.stream is not None and self.backward is not None:
             raise MethodError("a method has a stream or a backward, not both", where=self.id)
+        later = self.stream or self.backward or self.needs - POINT_NEEDS
+        if "attention" in self.needs and later:
+            raise MethodError(
+                "attention is read in the pass at the picture, and not kept for later",
+                where=self.id,
+                expected="no stream, no backward and no needs but those of that pass",
+                got=", ".join(sorted(self.needs)),
+            )
         if self.default_pooling is not None:
             pooling = Option(
                 default=self.default_pooling,

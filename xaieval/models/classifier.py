@@ -241,6 +241,7 @@ class Classifier:
             name=self.name,
             example=self._example,
             example_extra=self._example_extra or None,
+            token_grid=self._grid,
         )
 
     @torch.no_grad()
