@@ -169,6 +169,32 @@ def test_summary_as_text(results: Results):
     assert r"topk\_overlap" in latex
 
 
+def test_a_form_that_stands_in_where_low_is_good(tmp_path: Path):
+    out, aligned = make(tmp_path / "out"), "gradcam[upsampling=aligned]"
+    values = {"gradcam": 0.5, "saliency": 0.4, "random": 0.9, aligned: 0.1}
+    fixed = {"model_id": "s/m", "region": "whole", "metric_key": "deletion", "rule_digest": "now"}
+    rows = [
+        fixed
+        | {"sample_id": sample, "seed": seed, "method_id": method, "method_digest": method}
+        | {"value": value, "reason": None}
+        for seed in IMAGES
+        for sample in "abc"
+        for method, value in values.items()
+    ]
+    write_part(
+        out, "scores", pa.Table.from_pylist(rows, schema=SCHEMAS["scores"]), base="b", stem="w"
+    )
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest["methods"].append(aligned)
+    manifest["metrics"].append("deletion")
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    (row,) = summary(Results(out), metric="deletion").stand_ins
+    assert (row["original"], row["variant"]) == ("gradcam", aligned)
+    assert row["changed"] == row["n"] == 4
+    assert dict(row["before"]) == {"gradcam": 0, "saliency": 1}
+    assert dict(row["after"]) == {aligned: 1, "saliency": 0}
+
+
 def test_read_from_several_threads(results: Results):
     counts: list[int] = []
     threads = [

@@ -122,6 +122,7 @@ def stand_ins(
     """
     if results.kind == "published":
         return []
+    from xaieval.metrics import parse_metric
     from xaieval.stats import stand_in
 
     compete = results.compete
@@ -134,6 +135,8 @@ def stand_ins(
     if not pairs:
         return []
     frame = results.scores(metric_key=metric, region=results.region_of(metric, region))
+    if parse_metric(metric).higher_is_better is False:
+        frame["value"] = -frame["value"]
     return [
         {"split": split}
         | asdict(
