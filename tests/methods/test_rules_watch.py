@@ -57,6 +57,60 @@ def test_no_graph_outlives_a_run(
     assert [watch for watch in watches if watch() is not None] == []
 
 
+class _Swish(torch.autograd.Function):
+    """An activation that comes with its own backward, as in memory-efficient EfficientNets."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor) -> Tensor:
+        ctx.save_for_backward(z)
+        return z * z.sigmoid()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (z,) = ctx.saved_tensors
+        gate = z.sigmoid()
+        return gradients[0] * gate * (1 + z * (1 - gate))
+
+
+class Own(nn.Module):
+    """Reads its own autograd function for the logits, or for another head only."""
+
+    def __init__(self, *, reads: bool) -> None:
+        super().__init__()
+        self.conv, self.reads = nn.Conv2d(3, 4, 3), reads
+        self.aside: Tensor | None = None
+        self.eval().requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.conv(x)
+        self.aside = _Swish.apply(z)
+        return (self.aside if self.reads else z.relu()).mean((2, 3))
+
+
+RULES = [LrpRule(), ReluRule("guided"), ReluRule("deconvnet"), DeepLiftRule()]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_autograd_function_of_the_network_has_no_rule(rule: Rule, make_noise: Any) -> None:
+    x = make_noise(2, 8)
+    read, aside = Own(reads=True), Own(reads=False)
+    with pytest.raises(NotDefinedError, match="no rule for the autograd function _Swish"):
+        run_rules([rule], read, x, lambda logits: logits.argmax(1), module=read)
+    assert undefined(rule, aside, x, module=aside) is None
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("rule", RULES)
+def test_torchscript_is_not_seen(rule: Rule, make_noise: Any) -> None:
+    x = make_noise(2, 8)
+    inner = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+    net = nn.Sequential(torch.jit.trace(inner, x), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    net.eval().requires_grad_(False)
+    why = undefined(rule, net, x, module=net)
+    assert why is not None
+    assert "TorchScript" in why
+
+
 def test_the_gate_is_what_guided_backprop_lacks() -> None:
     net = Gated()
     why = undefined(ReluRule("guided"), net, torch.ones(1, 3, 8, 8), module=net)

@@ -203,6 +203,13 @@ def test_a_flat_network_has_no_target_layer_but_runs():
         prepared.logits_and_layer(torch.randn(2, 3, *SIZE))
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_torchscript_is_refused():
+    traced = torch.jit.trace(VggLike().eval(), torch.zeros(1, 3, *SIZE))
+    with pytest.raises(ModelError, match="TorchScript"):
+        _ = Classifier(traced, preprocessing=SMALL).n_classes
+
+
 def test_another_network_in_the_same_wrapper():
     grid = TokenGrid(1, 2, 2)
     wrapped = Classifier(VggLike(), preprocessing=SMALL, class_names="ab", token_grid=grid)

@@ -27,6 +27,12 @@ def frozen_copy(module: nn.Module, device: str | torch.device, *, name: str = "m
 
     In-place activations overwrite what hooks and gradients need.
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ModelError(
+            "a network in TorchScript cannot be looked into",
+            where=name,
+            fix="pass the network that was scripted or traced",
+        )
     try:
         twin = copy.deepcopy(module)
     except Exception as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from xaieval.errors import MethodError
+from xaieval.errors import MethodError, NotDefinedError
 from xaieval.methods.rules import deeplift, lrp, relu
 from xaieval.methods.rules.composites import LrpRule
 from xaieval.methods.rules.deeplift import DeepLiftRule, DeepLiftWatch
@@ -61,7 +61,8 @@ def run_rules(
     Raises
     ------
     NotDefinedError
-        Before any backward, with the first function that has no rule and its layer.
+        Before any backward, with the first function that has no rule and its layer; for parts in
+        TorchScript.
     MethodError
         When the parameters are not frozen or the logits do not depend on the input.
     """
@@ -123,6 +124,14 @@ def _checked(rules: Sequence[BackwardRule], module: nn.Module) -> list[Rule]:
             where=known[0].label,
             fix="call module.requires_grad_(False)",
         )
+    for name, layer in module.named_modules():
+        if isinstance(layer, torch.jit.ScriptModule):
+            raise NotDefinedError(
+                f"{known[0].label} is not defined for this network: nobody sees what TorchScript "
+                "computes",
+                where=name or type(layer).__name__,
+                fix="explain the network that was scripted or traced",
+            )
     return known
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
 from torch.overrides import TorchFunctionMode
 
 from xaieval.errors import NotDefinedError
@@ -194,8 +195,18 @@ class Watch(TorchFunctionMode):
         return "the network's forward"
 
     def reached(self, logits: Tensor) -> list[Blocked]:
-        """Return the calls without a rule that the logits' gradient would pass, first one first."""
-        found = {self.blocked[node] for node in walk(logits) if node in self.blocked}
+        """Return the calls without a rule that the logits' gradient would pass, first one first.
+
+        An autograd function of the network's own is no call that a mode sees, and has no rule.
+        """
+        found = set()
+        for node in walk(logits):
+            if node in self.blocked:
+                found.add(self.blocked[node])
+            elif isinstance(node, BackwardCFunction) and not _ours(node):
+                kind = _forward_of(node)
+                what, where = f"the autograd function {kind.__name__}", kind.__module__
+                found.add(Blocked(len(self.blocked), what, f"{where}.{kind.__qualname__}"))
         return sorted(found, key=lambda entry: entry.order)
 
     def forget(self) -> None:
@@ -225,6 +236,16 @@ class Watch(TorchFunctionMode):
         if isinstance(call.second("other"), Tensor) or "amax" not in self._passing:
             self.block(found, "max")
         return found
+
+
+def _forward_of(node: Node) -> type:
+    """Return the class that defines an autograd function, given its node."""
+    found: type = node._forward_cls
+    return found
+
+
+def _ours(node: Node) -> bool:
+    return _forward_of(node).__module__.startswith(__package__ or "xaieval")
 
 
 def walk(logits: Tensor, *, stop: Callable[[Node], bool] = lambda node: False) -> Iterator[Node]:
