@@ -188,7 +188,10 @@ def test_a_form_that_stands_in_where_low_is_good(tmp_path: Path):
     manifest["methods"].append(aligned)
     manifest["metrics"].append("deletion")
     (out / "manifest.json").write_text(json.dumps(manifest))
-    (row,) = summary(Results(out), metric="deletion").stand_ins
+    found = summary(Results(out), metric="deletion")
+    assert "wins by deletion (the lowest); correctly classified images;" in render(found, "table")
+    assert r"\par\footnotesize test: with gradcam[upsampling=aligned]" in render(found, "latex")
+    (row,) = found.stand_ins
     assert (row["original"], row["variant"]) == ("gradcam", aligned)
     assert row["changed"] == row["n"] == 4
     assert dict(row["before"]) == {"gradcam": 0, "saliency": 1}

@@ -13,9 +13,13 @@ from xaieval.study.summarise import Row, Summary
 
 
 def _about(summary: Summary) -> str:
+    from xaieval.metrics import parse_metric
+
     images = {"correct": "correctly classified images", "all": "all images"}[summary.population]
+    metric = parse_metric(summary.metric)
     return (
-        f"wins by {summary.metric}; {images} with a mask; "
+        f"wins by {summary.metric}{' (the lowest)' if metric.higher_is_better is False else ''}; "
+        f"{images}{'' if metric.whole else ' with a mask'}; "
         f"ties: {'shared' if summary.tie_rule == 'split' else 'to the first method'}; "
         "mean ± std (ddof 0) over seeds"
     )
@@ -131,7 +135,7 @@ def _as_latex(summary: Summary) -> str:
     from xaieval.export.latex import escape, gate_line
 
     blocks = []
-    below = [gate_line(text) for text in _gate_notes(summary)]
+    below = [gate_line(text) for text in (*_gate_notes(summary), *_stand_in_lines(summary))]
     caption = f"{summary.title}: {_about(summary)}"
     for head, cells in (_cells(summary), _accuracy_cells(summary)):
         lines = [
