@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from xaieval.errors import Cancelled, MethodError, NotDefinedError
 from xaieval.methods import Explainer, MethodSpec, Passes, resolve_methods
 from xaieval.methods.engine import Engine, Rows, fill, rows_for
+from xaieval.methods.sampled import NoisyGradients
 from xaieval.methods.steady import steady, whole_size
 from xaieval.models import Classifier
 
@@ -220,6 +221,31 @@ def test_out_of_memory_halves_and_is_remembered(
         np.testing.assert_allclose(found, whole.maps[key], atol=1e-5 * whole.maps[key].max())
     explainer.run(x, methods=methods)
     assert sizes.count(8) == 1
+
+
+def test_memory_that_ends_in_a_sum_is_an_error(
+    explainer: Explainer, make_noise: MakeNoise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Halved, the pass would be repeated, and its first rows would count twice."""
+
+    def add(self: NoisyGradients, start: int, found: Tensor, image: Tensor) -> None:
+        raise torch.OutOfMemoryError("after a few rows")
+
+    monkeypatch.setattr(NoisyGradients, "add", add)
+    with pytest.raises(MethodError, match="memory ended"):
+        explainer.run(make_noise(5, 64), methods=resolve_methods("smoothgrad[n_samples=3]"))
+    assert explainer.rows((64, 64)) == Rows(4)
+
+
+def test_a_new_form_of_input_is_tried_once(explainer: Explainer, make_noise: MakeNoise) -> None:
+    x, rows = make_noise(2, 48), []
+    (first, *_) = (m for m in explainer.prepared.module.modules() if isinstance(m, nn.Conv2d))
+    with_hook = first.register_forward_hook(lambda _, inputs, __: rows.append(len(inputs[0])))
+    for _ in range(3):
+        explainer.run(x, methods=resolve_methods("saliency"))
+    with_hook.remove()
+    assert rows.count(1) == 1
+    assert len(rows) == 4
 
 
 def test_memory_that_never_suffices_is_an_error(

@@ -8,8 +8,8 @@ the reason). Only when memory runs out is the number halved, and that is remembe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -64,6 +64,25 @@ def out_of_memory(error: BaseException) -> bool:
         isinstance(error, RuntimeError)
         and ("can't allocate memory" in str(error) or "not enough memory" in str(error))
     )
+
+
+@contextmanager
+def undivided() -> Iterator[None]:
+    """Let memory that ends inside be an error: a pass that is repeated would add its rows twice.
+
+    Raises
+    ------
+    MethodError
+    """
+    try:
+        yield
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        raise MethodError(
+            "memory ended while a pass's answers were added up",
+            fix="explain fewer images at a time, or with fewer methods",
+        ) from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from xaieval.errors import MethodError
 from xaieval.methods.calls import MethodCall
-from xaieval.methods.engine import Engine, Extra, Rows, rows_for
+from xaieval.methods.engine import Engine, Extra, Rows, rows_for, undivided
 from xaieval.methods.inputs import check_range, checked_ids, checked_input, checked_targets
 from xaieval.methods.run import About, Bench, Floats, OnMethod, Run, named
 from xaieval.methods.steady import steady
@@ -107,6 +107,7 @@ class Explainer:
         self._rows: dict[tuple[int, int], Rows] = {}
         self._for_rules: dict[bool, PreparedModel] = {}
         self._attends: bool | None = None
+        self._forms: set[tuple[int, ...]] = set()
 
     def run(
         self,
@@ -230,7 +231,8 @@ class Explainer:
         def work(start: int, stop: int) -> None:
             x, image = joined.points(start, stop)
             found = engine.logits(self._brought(x), tuple(t[image.to(t.device)] for t in more))
-            joined.add(start, found, image)
+            with undivided():
+                joined.add(start, found, image)
 
         with torch.no_grad():
             engine.each_pass(joined.rows, work)
@@ -280,8 +282,8 @@ class Explainer:
 
     def _check_form(self, x: Tensor, extra: Extra, where: str) -> None:
         """Refuse input on which the network does not run; only a new form of input is tried."""
-        form = tuple(self.prepared.example.shape[1:])
-        if tuple(x.shape[1:]) == form:
+        form, given = (tuple(t.shape[1:]) for t in (self.prepared.example, x))
+        if given in (form, *self._forms):
             return
         try:
             with torch.no_grad():
@@ -296,6 +298,7 @@ class Explainer:
                 got=tuple(x.shape),
                 fix="pass images with the channels and the size that it takes",
             ) from error
+        self._forms.add(given)
 
     def _second(self, extra: Tensor | tuple[Tensor, ...] | None, x: Tensor) -> Extra:
         """Return the second input on the device; the network says whether it wants one."""

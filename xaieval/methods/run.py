@@ -16,12 +16,12 @@ from torch import Tensor
 from xaieval.errors import MethodError, ModelError, NotDefinedError
 from xaieval.methods.baseline_inputs import baseline_input
 from xaieval.methods.calls import MethodCall, parse_method
-from xaieval.methods.engine import Engine, Extra, Rows, fill
+from xaieval.methods.engine import Engine, Extra, Rows, fill, undivided
 from xaieval.methods.inputs import check_range, checked_ids, checked_targets
 from xaieval.methods.passes import Found, Need, Passes
 from xaieval.methods.planner import Plan, plan
 from xaieval.methods.pooling import pool
-from xaieval.methods.rules import DeepLiftRule
+from xaieval.methods.rules import DeepLiftRule, conservation
 from xaieval.methods.spec import BackwardRule
 from xaieval.methods.streams import Joined, Reads, Stream
 from xaieval.models import Classifier, PreparedModel
@@ -97,7 +97,8 @@ class Opened:
         self.complete: list[Stream] = []
 
     def add(self, start: int, found: Tensor, image: Tensor) -> None:
-        self.complete += self.joined.add(start, found, image)
+        with undivided():
+            self.complete += self.joined.add(start, found, image)
 
 
 class Run:
@@ -503,8 +504,7 @@ class Run:
     def _keep_sums(self, call: MethodCall, place: slice, attribution: Tensor) -> None:
         """Note by what share of the target logit each attribution's sum misses it."""
         assert self.logits is not None
-        logits = self.logits[place].gather(1, self.targets[place][:, None])[:, 0]
-        gap = (attribution.double().sum((1, 2, 3)) - logits).abs() / logits.abs()
+        gap = conservation(attribution.double(), self.logits[place], self.targets[place])
         if call.key not in self.sums:
             self.sums[call.key] = np.full(len(self.x), np.nan, np.float32)
         self.sums[call.key][place] = gap.cpu().numpy()
