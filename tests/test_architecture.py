@@ -28,6 +28,7 @@ ORDER = [
     "sanity",
     "stats",
     "cache",
+    "shelf",
     "jobs",
     "evaluating",
     "backend",

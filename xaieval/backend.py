@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -46,7 +45,8 @@ from xaieval.jobs import (
     to_arrays,
 )
 from xaieval.methods import About, Explainer, MethodCall
-from xaieval.models import Classifier, Preprocessing, load_checkpoint
+from xaieval.models import Classifier, Preprocessing
+from xaieval.shelf import Shelf, pick_devices
 from xaieval.types import Heatmap, Sample
 
 __all__ = [
@@ -60,30 +60,7 @@ __all__ = [
     "pick_devices",
 ]
 
-_MAX_MODELS = 16
 T = TypeVar("T")
-
-
-def pick_devices(device: str = "auto") -> tuple[str, ...]:
-    """Return the devices to work on: all CUDA cards, else mps, else cpu; or the one named.
-
-    Raises
-    ------
-    ModelError
-        When the named device is not there.
-    """
-    cuda = tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
-    mps = ("mps",) if torch.backends.mps.is_available() else ()
-    known = (*cuda, *mps, "cpu")
-    if device == "auto":
-        return cuda or mps or ("cpu",)
-    if device == "cuda" and cuda:
-        return cuda
-    if device in known:
-        return (device,)
-    raise ModelError(
-        "no such device here", got=repr(device), expected=f"auto or one of {', '.join(known)}"
-    )
 
 
 class Backend:
@@ -110,11 +87,7 @@ class Backend:
         self._open: set[Job] = set()
         self._flying: dict[str, Job] = {}
         self._order = itertools.count()
-        self._models: OrderedDict[Any, Classifier] = OrderedDict()
-        self._models_lock = threading.Lock()
-        self._explainers: dict[str, OrderedDict[Any, Explainer]] = {
-            d: OrderedDict() for d in self.devices
-        }
+        self._shelf = Shelf(self.devices)
         self._computed = 0
         self._closed = False
         self._preparing = ThreadPoolExecutor(2, thread_name_prefix="xaieval-prepare")
@@ -226,16 +199,7 @@ class Backend:
 
     def classifier(self, checkpoint: Path | Classifier) -> Classifier:
         """Return the classifier of a checkpoint, loaded once while the file is unchanged."""
-        if isinstance(checkpoint, Classifier):
-            return checkpoint
-        key = _model_key(checkpoint)
-        with self._models_lock:
-            if key not in self._models:
-                self._models[key] = load_checkpoint(checkpoint)
-            self._models.move_to_end(key)
-            while len(self._models) > _MAX_MODELS:
-                self._models.popitem(last=False)
-            return self._models[key]
+        return self._shelf.classifier(checkpoint)
 
     def status(self) -> dict[str, Any]:
         """Return devices, queue length, loaded models, maps computed and the cache's state."""
@@ -245,8 +209,7 @@ class Backend:
             "devices": list(self.devices),
             "waiting": waiting,
             "in_flight": flying,
-            "models": len(self._models),
-            "prepared": {d: len(kept) for d, kept in self._explainers.items()},
+            **self._shelf.counts(),
             "maps_computed": self._computed,
             "cache": self.cache.info(),
         }
@@ -350,7 +313,7 @@ class Backend:
             elif batch:
                 self._attempt(device, batch)
             elif idle:
-                self._release(device)
+                self._shelf.release(device)
 
     def _attempt(self, device: str, batch: list[Job]) -> None:
         """Run a batch; if it fails, run each job alone, so that one faulty job fails by itself."""
@@ -381,7 +344,7 @@ class Backend:
         first = batch[0]
         assert first.classifier is not None
         request = first.request
-        explainer = self._explainer(
+        explainer = self._shelf.explainer(
             device, first.classifier, exact=request.exact, upsampling=request.upsampling
         )
         preprocessing = _preprocessing(first.classifier)
@@ -464,7 +427,7 @@ class Backend:
         errand.give_way = give_way
         errand.cancelled = lambda: self._closed or errand.dropped
         try:
-            explainer = self._explainer(
+            explainer = self._shelf.explainer(
                 device, errand.classifier, exact=errand.exact, upsampling=errand.upsampling
             )
             errand.future.set_result(errand.work(explainer, errand))
@@ -527,41 +490,11 @@ class Backend:
         for ticket in tickets:
             settle(ticket.future, answer=answer)
 
-    def _explainer(
-        self, device: str, classifier: Classifier, *, exact: bool, upsampling: str
-    ) -> Explainer:
-        kept = self._explainers[device]
-        key = (classifier.fingerprint, classifier.target_layer, exact, upsampling)
-        if key not in kept:
-            kept[key] = Explainer(classifier, device=device, exact=exact, upsampling=upsampling)
-        kept.move_to_end(key)
-        while len(kept) > _MAX_MODELS:
-            kept.popitem(last=False)
-        return kept[key]
-
-    def _release(self, device: str) -> None:
-        """Give idle models and the device's spare memory back."""
-        self._explainers[device].clear()
-        with self._models_lock:
-            self._models.clear()
-        if device.startswith("cuda"):
-            torch.cuda.empty_cache()
-
 
 def _draws(call: MethodCall) -> bool:
     """Say whether a method's map may depend on the request's upsampling."""
     spec = call.spec
     return spec.low_resolution or spec.family in ("captum", "custom", "enhancer")
-
-
-def _model_key(checkpoint: Path) -> tuple[str, int, int]:
-    try:
-        stat = checkpoint.stat()
-    except OSError as error:
-        raise ModelError(
-            "no such checkpoint", where=checkpoint, fix="train it first: xaieval train STUDY"
-        ) from error
-    return str(checkpoint.resolve()), stat.st_mtime_ns, stat.st_size
 
 
 def _preprocessing(classifier: Classifier) -> Preprocessing:
