@@ -419,6 +419,13 @@ def test_the_plan_is_printed_and_nothing_runs(here: Path, tmp_path: Path):
     cams = call(*base, "--methods", "ablation_cam").output
     assert cams.startswith("1 method, rows")
     assert "from the target layer on, ablated channels: ablation_cam" in cams
+    backward = call(*base, "--methods", "deeplift,guided_backprop,deconvnet,lrp").output
+    counted = {line.split(": ")[-1]: line.split("  ")[1] for line in backward.splitlines()[1:-1]}
+    assert counted == {
+        "deeplift": "2 forward + 1 backward",
+        "guided_backprop, deconvnet": "1 forward + 2 backward",
+        "lrp": "1 forward + 1 backward",
+    }
     bad = call(*base, "--upsampling", "aligne")
     assert bad.exit_code == 2
     assert "Did you mean 'aligned'?" in bad.output

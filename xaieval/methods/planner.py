@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from xaieval.methods.calls import MethodCall
 from xaieval.methods.passes import POINT_NEEDS, Need
+from xaieval.methods.rules import DeepLiftRule
 from xaieval.methods.spec import BackwardRule
 from xaieval.methods.streams import StreamSpec
 
@@ -65,7 +66,9 @@ class Plan:
         for rules in self.groups.values():
             calls = sum((self.backward[rule] for rule in rules), ())
             rows = max(rule.rows for rule in rules)
-            work = f"{rows} forward + {len(rules) * rows} backward"
+            # DeepLIFT runs the baseline and the picture, anew for every baseline.
+            forwards = 2 * len(rules) if isinstance(rules[0], DeepLiftRule) else 1
+            work = f"{forwards * rows} forward + {len(rules) * rows} backward"
             lines.append(_line(work, f"modified backward ({rules[0].group})", calls))
         kinds = {
             "gradients": "forward + backward",
