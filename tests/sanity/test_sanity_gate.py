@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from xaieval.errors import Cancelled, MethodError, ModelError
 from xaieval.methods import METHODS, MethodCall, MethodSpec, resolve_methods
+from xaieval.methods.passes import Passes
 from xaieval.models import Classifier
 from xaieval.progress import Progress
 from xaieval.sanity import run_gate
@@ -116,6 +117,39 @@ def test_an_empty_method_fails(trained: Classifier, images: Tensor) -> None:
     values = {check.name: check.value for check in found.checks}
     assert values["empty maps"] == 1.0
     assert values["randomisation"] is None
+
+
+def test_a_method_without_a_map_of_random_networks_fails_and_spares_the_others(
+    trained: Classifier, images: Tensor
+) -> None:
+    asked = 0
+
+    def shy(passes: Passes, options: object) -> Tensor:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            raise MethodError("not for these weights", where="shy")
+        return passes.x[:, :1]
+
+    spec = MethodSpec(
+        id="custom:shy",
+        label="Shy",
+        summary="",
+        family="custom",
+        fn=shy,
+        cost=lambda options: 0,
+        paper="",
+        signed=True,
+    )
+    (saliency,) = resolve_methods("saliency")
+    images = images[:4]
+    report = run_gate(trained, images, [MethodCall(spec.id, {}, spec), saliency])
+    found = report.verdicts["custom:shy"]
+    assert found.status == "failed"
+    assert "no map with random weights (shy" in found.text
+    assert "not for these weights" in found.text
+    alone = run_gate(trained, images, [saliency])
+    assert report.verdicts["saliency"] == alone.verdicts["saliency"]
 
 
 def test_a_sign_that_should_not_be_there_fails(trained: Classifier, images: Tensor) -> None:

@@ -109,7 +109,15 @@ def run_gate(
         tell(done, f"{classifier.name}, random from the logits down to {step.name}")
         drawn = {layer: layers[layer] for layer in step.layers}
         network = randomised(classifier, drawn, x, extra, seed=seed + number)
-        found = _pooled(look.explain(network, gated).maps, gated)
+        shown, undefined, broken = look.each(network, gated)
+        for call in gated:
+            reason = undefined.get(call.key) or broken.get(call.key)
+            if reason:
+                verdicts[call.key] = Verdict(
+                    "failed", call.digest, reason=f"no map with random weights ({reason})"
+                )
+        gated = [call for call in gated if call.key not in verdicts]
+        found = _pooled(shown, gated)
         if number == 0:
             for key, maps in found.items():
                 alike[key].append(cascade(trained[key], maps))
@@ -207,6 +215,28 @@ class _Look:
             cancelled=self.cancelled,
         )
 
+    def each(
+        self, network: Classifier, calls: Sequence[MethodCall]
+    ) -> tuple[dict[str, Floats], dict[str, str], dict[str, str]]:
+        """Return attributions by method key, and why others have none: undefined, or broken."""
+        if not calls:
+            return {}, {}, {}
+        try:
+            found = self.explain(network, calls, skip_undefined=True)
+            return dict(found.maps), dict(found.undefined), {}
+        except MethodError as error:
+            if len(calls) == 1:
+                return {}, {}, {calls[0].key: str(error)}
+        maps: dict[str, Floats] = {}
+        undefined: dict[str, str] = {}
+        broken: dict[str, str] = {}
+        for call in calls:  # one by one, to see whose fault it was
+            alone = self.each(network, [call])
+            maps |= alone[0]
+            undefined |= alone[1]
+            broken |= alone[2]
+        return maps, undefined, broken
+
     def logit(self, classifier: Classifier, x: Tensor) -> Floats:
         """Return the target logit (n,) of some input."""
         logits = classifier.logits(x, self.extra).cpu()
@@ -223,22 +253,10 @@ def _trained(
         if call.spec.baseline
     }
     asked = [call for call in calls if not call.spec.baseline]
-    if not asked:
-        return {}, verdicts
-    raw: dict[str, Floats] = {}
-    undefined: dict[str, str] = {}
-    try:
-        found = look.explain(classifier, asked, skip_undefined=True)
-        raw, undefined = found.maps, found.undefined
-    except MethodError:
-        for call in asked:  # one by one, to see whose fault it was
-            try:
-                found = look.explain(classifier, [call], skip_undefined=True)
-                raw |= found.maps
-                undefined |= found.undefined
-            except MethodError as error:
-                verdicts[call.key] = Verdict("failed", call.digest, reason=str(error))
+    raw, undefined, broken = look.each(classifier, asked)
     for call in asked:
+        if call.key in broken:
+            verdicts[call.key] = Verdict("failed", call.digest, reason=broken[call.key])
         if call.key in undefined:
             verdicts[call.key] = Verdict("not defined", call.digest, reason=undefined[call.key])
     return raw, verdicts
