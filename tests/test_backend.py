@@ -309,6 +309,21 @@ def test_other_target_layers_do_not_share_a_run(backend: Backend, model: Classif
     hold.future.result(20)
 
 
+def test_a_network_without_feature_maps(backend: Backend) -> None:
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 2))
+    classifier = Classifier(net, preprocessing=Preprocessing((8, 8)))
+    picture = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
+    answer = backend.explain(
+        Request(
+            checkpoint=classifier,
+            sample=Sample("flat", 0, lambda: picture),
+            methods=resolve_methods(["saliency", "gradcam"]),
+        )
+    )
+    assert list(answer.maps) == ["saliency"]
+    assert list(answer.undefined) == ["gradcam"]
+
+
 def test_cancelling_keeps_the_model(backend: Backend, model: Classifier) -> None:
     GATE.clear()
     hold = backend.submit(request(model, sample("hold")))

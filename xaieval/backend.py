@@ -276,7 +276,7 @@ class Backend:
                 base,
                 request.target if request.target != "label" else int(label_of(request.sample)),
                 call.digest,
-                classifier.target_layer,
+                classifier.layer_if_any,
                 request.upsampling if _draws(call) else None,
                 (request.sample.id, request.seed) if call.stochastic else None,
             )

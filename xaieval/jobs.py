@@ -225,7 +225,7 @@ def alike(job: Job, first: Job) -> bool:
     assert first.picture is not None
     return (
         job.classifier.fingerprint == first.classifier.fingerprint
-        and job.classifier.target_layer == first.classifier.target_layer
+        and job.classifier.layer_if_any == first.classifier.layer_if_any
         and job.priority == first.priority
         and job.picture.shape == first.picture.shape
         and [part.shape for part in job.extra] == [part.shape for part in first.extra]

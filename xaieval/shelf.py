@@ -69,7 +69,7 @@ class Shelf:
     ) -> Explainer:
         """Return the explainer of a classifier on a device, made when first asked for."""
         kept = self._explainers[device]
-        key = (classifier.fingerprint, classifier.target_layer, exact, upsampling)
+        key = (classifier.fingerprint, classifier.layer_if_any, exact, upsampling)
         if key not in kept:
             kept[key] = Explainer(classifier, device=device, exact=exact, upsampling=upsampling)
         kept.move_to_end(key)

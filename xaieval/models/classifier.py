@@ -192,6 +192,15 @@ class Classifier:
         return find_target_layer(self._exact_copy, self._head, look, extra=extra, name=self.name)
 
     @cached_property
+    def layer_if_any(self) -> str:
+        """The target layer; empty for a network without one, which only methods of layers need."""
+        try:
+            return self.target_layer
+        except ModelError:
+            _ = self._head  # that the network runs at all is no matter of layers
+            return ""
+
+    @cached_property
     def token_grid(self) -> TokenGrid | None:
         """Where the tokens of a transformer lie, as given or found; None without tokens."""
         if self._grid is not None:
@@ -228,15 +237,12 @@ class Classifier:
 
     def with_module(self, module: nn.Module) -> Classifier:
         """Return the same wrapper around another network of the same structure."""
-        try:
-            layer = self.target_layer
-        except ModelError:
-            layer = "auto"  # there is none; the other network says so where it matters
         return Classifier(
             module,
             preprocessing=self.preprocessing,
             class_names=self._given_names,
-            target_layer=layer,
+            # Where there is none the other network says so when it matters.
+            target_layer=self.layer_if_any or "auto",
             logits=self._rule,
             name=self.name,
             example=self._example,
@@ -273,11 +279,7 @@ class Classifier:
         if target_layer is not None and target_layer != "auto":
             layer = named_layer(self.module, target_layer, name=self.name)
         else:
-            try:
-                layer = self.target_layer
-            except ModelError:
-                _ = self._head  # that the network runs at all is no matter of layers
-                layer = ""
+            layer = self.layer_if_any
         look, extra = self._looks
         return PreparedModel(
             self.module,
