@@ -210,6 +210,14 @@ def test_torchscript_is_refused():
         _ = Classifier(traced, preprocessing=SMALL).n_classes
 
 
+def test_of_a_compiled_network_the_network_is_explained():
+    net = VggLike().eval()
+    compiled = Classifier(torch.compile(net, backend="eager"), preprocessing=SMALL)
+    assert compiled.module is net
+    assert compiled.fingerprint == Classifier(net, preprocessing=SMALL).fingerprint
+    assert compiled.target_layer == Classifier(net, preprocessing=SMALL).target_layer
+
+
 def test_another_network_in_the_same_wrapper():
     grid = TokenGrid(1, 2, 2)
     wrapped = Classifier(VggLike(), preprocessing=SMALL, class_names="ab", token_grid=grid)

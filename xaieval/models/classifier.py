@@ -77,16 +77,19 @@ class Classifier:
     ) -> None:
         if not isinstance(module, nn.Module):
             raise ModelError("not a network", expected="a torch.nn.Module", got=type(module))
-        self.module = module
+        # torch.compile's wrapper hides which functions run; the network behind it is explained.
+        self.module: nn.Module = getattr(module, "_orig_mod", module)
         self.preprocessing = preprocessing
-        self.name = name or type(module).__name__
+        self.name = name or type(self.module).__name__
         self._given_names = tuple(class_names) if class_names is not None else None
         self._rule: LogitsRule = logits
         self._example = example
         self._example_extra = as_extra(example_extra, name=self.name)
         self._grid = token_grid
         self._layer = (
-            None if target_layer == "auto" else named_layer(module, target_layer, name=self.name)
+            None
+            if target_layer == "auto"
+            else named_layer(self.module, target_layer, name=self.name)
         )
 
     @property
