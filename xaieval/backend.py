@@ -365,7 +365,7 @@ class Backend:
                     method,
                     int(target),
                     grid=about.grid,
-                    conservation=None if gap is None else float(gap),
+                    conservation=float(gap) if gap is not None and np.isfinite(gap) else None,
                 )
                 job.add_map(key, heatmap)
             self._computed += len(batch)
