@@ -7,38 +7,17 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-import logging
+import os
 import sys
 import time
-import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
-from benchmarks.parity import (
-    attending,
-    cams,
-    enhancing,
-    fast,
-    gradients,
-    modified,
-    perturbing,
-    relevance,
-)
 from benchmarks.parity.report import report
-from benchmarks.parity.rows import Result, Row, compare
+from benchmarks.parity.rows import Result, Row
+from benchmarks.parity.table import all_rows, compared
 from xaieval.methods import METHODS
 
-GROUPS = {
-    "gradients": gradients.rows,
-    "modified": modified.rows,
-    "relevance": relevance.rows,
-    "cams": cams.rows,
-    "attending": attending.rows,
-    "enhancing": enhancing.rows,
-    "perturbing": perturbing.rows,
-    "fast": fast.rows,
-}
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "parity.md"
 
 
@@ -51,24 +30,23 @@ def main() -> int:
     parser.add_argument(
         "--out", type=Path, default=None, help=f"default: {PAGE.name} of a full run"
     )
-    parser.add_argument("--slow", action="store_true", help="say how long each row took")
+    parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1), help="processes")
+    parser.add_argument("--times", action="store_true", help="say how long each row took")
     arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
-    torch.set_num_threads(min(2, torch.get_num_threads()))
-    rows = [row for group in GROUPS.values() for row in group()]
+    rows = all_rows()
+    numbers: Sequence[int] = range(len(rows))
     if not arguments.patterns:
         covered = {row.method for row in rows if row.group == "oracle"}
         bare = [s.id for s in METHODS.values() if not s.baseline and s.id not in covered]
         if bare:
             parser.error(f"no oracle for {', '.join(bare)}")
     else:
-        rows = [row for row in rows if _chosen(row, arguments.patterns)]
+        numbers = [n for n, row in enumerate(rows) if _chosen(row, arguments.patterns)]
     start = time.perf_counter()
     results = []
-    for row in rows:
-        results.append((fast.compare if row.group == "fast" else compare)(row))
-        print(_line(results[-1], arguments.slow), flush=True)
+    for result in compared(numbers, arguments.jobs):
+        results.append(result)
+        print(_line(result, arguments.times), flush=True)
     out = arguments.out or (None if arguments.patterns else PAGE)
     if out is not None:
         out.write_text(report(results, time.perf_counter() - start), encoding="utf-8")
@@ -83,10 +61,10 @@ def _chosen(row: Row, patterns: list[str]) -> bool:
     return any(fnmatch.fnmatch(place, p if "/" in p else f"{p}/*") for p in patterns)
 
 
-def _line(result: Result, slow: bool) -> str:
+def _line(result: Result, times: bool) -> str:
     row = result.row
     value = "" if result.value is None else f"{result.value:.2e} ≤ {row.tolerance:.0e}"
-    took = f"{result.elapsed_s:6.1f} s  " if slow else ""
+    took = f"{result.elapsed_s:6.1f} s  " if times else ""
     said = f"  {result.said}" if result.said else ""
     return f"{took}{result.status:8}{row.net:10} {row.name:58} {row.oracle:40} {value}{said}"
 
