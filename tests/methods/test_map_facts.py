@@ -1,4 +1,4 @@
-"""What travels with a map: the grid it was drawn from, and by how much relevance is not conserved."""
+"""What travels with a map: the grid it was drawn from, how much relevance is not conserved."""
 
 from __future__ import annotations
 
