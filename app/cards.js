@@ -111,7 +111,8 @@ function fillRows(table, rows, caption) {
     }
     if (row.ceiling !== null && row.ceiling !== undefined) {
       el("div", "tick best", track).style.left = `${100 * row.ceiling}%`;
-      bar.title += ` · best on this grid: ${row.ceiling.toFixed(3)}`;
+      const best = `best on this grid: ${row.ceiling.toFixed(3)}`;
+      bar.title = [bar.title, best].filter(Boolean).join(" · ");
     }
     const cell = el("td", row.share === null ? "value none" : "value", line);
     cell.textContent = row.text;
@@ -156,7 +157,8 @@ export function render({model, el: host}) {
   let kept = new Map();     // decoded images and levels of the view on screen, by id
 
   for (const [name, text] of [["hit", "hit"], ["miss", "miss"], ["false-alarm", "false alarm"],
-                              ["edge", "mask outline"]]) {
+                              ["edge", "mask outline"], ["chance", "constant map"],
+                              ["best", "best on its grid"]]) {
     const item = el("span", "key", legend);
     el("i", name, item);
     el("span", "", item).textContent = text;
@@ -290,6 +292,10 @@ export function render({model, el: host}) {
     }
     for (const card of view.cards || []) { drawCard(view, card); }
     legend.querySelector(".hit + span").textContent = view.outline ? "hit" : "Top-K";
+    const rows = (view.cards || []).flatMap((card) => card.rows || []);
+    const has = (name) => rows.some((row) => row[name] !== null && row[name] !== undefined);
+    legend.querySelector(".chance").parentElement.hidden = !has("chance");
+    legend.querySelector(".best").parentElement.hidden = !has("ceiling");
     legend.hidden = !(view.cards || []).length;
     paintAll();
   }

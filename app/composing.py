@@ -80,7 +80,7 @@ def compose(
                     "state": "loading" if why is None else "undefined",
                     "baseline": spec.baseline,
                     "rows": [],
-                    "badges": [] if why is None else [{"text": "not defined here", "kind": "flag"}],
+                    "badges": [] if why is None else [{"text": "not defined", "kind": "flag"}],
                     "note": why or "",
                 }
             )

@@ -12,12 +12,6 @@ from xaieval.metrics import METRICS
 from .state import COLOUR_MAPS, AppState
 from .theme import HIDE_LABEL
 
-# An empty small select puts its label too low for its box.
-_LABEL_INSIDE = (
-    ".MuiInputLabel-root:not(.MuiInputLabel-shrink)"
-    " { transform: translate(14px, 6px) scale(1) !important; }"
-)
-
 
 class Controls:
     """Widgets only: what they may hold and what they do is the page's business."""
@@ -41,7 +35,7 @@ class Controls:
         self.methods = pmui.MultiPill(
             label="Methods", variant="filled", sx={"gap": "4px"}, stylesheets=[HIDE_LABEL], **small
         )
-        self.add_method = pmui.Select(label="Add a method", stylesheets=[_LABEL_INSIDE], **small)
+        self.add_method = pmui.Select(label="Add a method", **small)
         self.k = pmui.EditableIntSlider(label="K", start=1, end=2, value=1, **small)
         self.k_reset = pmui.Button(
             label="K = mask size", variant="text", size="small", margin=0, disabled=True

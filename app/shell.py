@@ -8,6 +8,7 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
+from .keys import Keys
 from .pages import PAGES
 from .services import Services
 from .state import AppState, write_link
@@ -129,7 +130,13 @@ class Shell(pn.viewable.Viewer):
             title="xaieval",
             header=self._header(),
             main=[
-                pmui.Column(self._notices, self._main, sizing_mode="stretch_both", margin=0),
+                pmui.Column(
+                    self._notices,
+                    self._main,
+                    Keys(width=0, height=0, margin=0),
+                    sizing_mode="stretch_both",
+                    margin=0,
+                ),
             ],
             theme_config=THEME,
             sx=FRAME,

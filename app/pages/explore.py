@@ -335,8 +335,11 @@ def _no_model(item: Item, state: AppState) -> dict[str, Any]:
 def _by_family(
     catalogue: Catalogue, labels: dict[str, str], *, without: list[str]
 ) -> dict[str, dict[str, str]]:
-    """Return family -> label -> key of the methods that are not at hand yet, with their cost."""
-    groups: dict[str, dict[str, str]] = {}
+    """Return family -> label -> key of the methods that are not at hand yet, with their cost.
+
+    "Nothing chosen" is an option too: a select whose value is none of its options takes the first.
+    """
+    groups: dict[str, dict[str, str]] = {"Not at hand yet": {"choose …": ""}}
     for key, call in catalogue.methods.items():
         if key not in without:
             rows = f" · {call.cost:,} passes" if call.cost > 1 else ""

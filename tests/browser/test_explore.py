@@ -75,7 +75,7 @@ def test_pick_class_image_and_method_then_move_k(open_page: OpenPage, server: st
     expect(page.locator("article.source img")).not_to_have_attribute("src", before)
     assert shown(page).startswith("hole/")
 
-    page.get_by_role("button", name="Sobel").click()
+    choose(page, "Add a method", "Sobel edges")
     page.wait_for_selector("section.explore[data-status=ready] article[data-method=sobel] tr.ranks")
     page.get_by_role("button", name="Random", exact=True).click()
     expect(page.locator("article[data-method=random]")).to_have_count(0)
@@ -93,6 +93,57 @@ def test_pick_class_image_and_method_then_move_k(open_page: OpenPage, server: st
     page.get_by_role("button", name="K = mask size").click()
     expect(top).to_have_attribute("src", str(overlay))
     assert first_score(page) == score
+
+
+def test_the_cross_comes_and_goes_with_the_pointer(open_page: OpenPage, server: str) -> None:
+    from playwright.sync_api import expect
+
+    page = open_page(server)
+    ready(page)
+    cross = page.locator("article.source .cross")
+    expect(cross).to_have_css("display", "none")
+    page.locator("article[data-method=gradcam] .well.heat").hover()
+    expect(cross).to_have_css("display", "block")
+    page.mouse.move(2, 2)
+    expect(cross).to_have_css("display", "none")
+
+
+def test_the_keyboard_alone_adds_a_method(open_page: OpenPage, server: str) -> None:
+    from playwright.sync_api import expect
+
+    page = open_page(server)
+    ready(page)
+    menu = page.get_by_role("combobox", name="Add a method")
+    items = page.locator("li.MuiMenuItem-root")
+    menu.focus()
+    page.keyboard.press("Enter")
+    expect(items.filter(has_text="choose …")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(items).to_have_count(0)
+    for number, method in enumerate(("gradcam_plus_plus", "layercam"), start=1):
+        menu.focus()
+        page.keyboard.press("Space")
+        expect(items.filter(has_text="choose …")).to_be_focused()
+        for _ in range(number):  # one is gone from the menu by the second time
+            page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        expect(page.locator(f"article[data-method={method}]")).to_have_count(1)
+        expect(items).to_have_count(0)
+        expect(menu).to_have_text("choose …")
+    ready(page)
+    assert methods(page)[:3] == ["gradcam", "saliency", "integrated_gradients"]
+    assert len(methods(page)) == 6
+
+
+def test_the_legend_names_the_ticks_on_the_bars(open_page: OpenPage, server: str) -> None:
+    from playwright.sync_api import expect
+
+    page = open_page(server)
+    ready(page)
+    legend = stage(page).get_by_label("Legend")
+    assert page.locator("article[data-method=gradcam] .tick.best").count() > 0
+    expect(legend.get_by_text("constant map")).to_be_visible()
+    expect(legend.get_by_text("best on its grid")).to_be_visible()
 
 
 def test_arrow_keys_step_through_the_images(open_page: OpenPage, server: str) -> None:
