@@ -58,6 +58,19 @@ class MethodError(XaievalError):
 class NotDefinedError(MethodError):
     """A method is not defined for a network; scores of it are NaN, "not-defined-for-model"."""
 
+    @classmethod
+    def because(
+        cls, error: XaievalError, *, where: str | Path | None = None, fix: str | None = None
+    ) -> NotDefinedError:
+        """Return what another error says as a reason; ``where`` and ``fix`` replace its own."""
+        return cls(
+            error.what,
+            where=error.where if where is None else where,
+            expected=error.expected,
+            got=error.got,
+            fix=error.fix if fix is None else fix,
+        )
+
 
 class MetricError(XaievalError):
     """A score cannot be computed as asked."""

@@ -30,9 +30,7 @@ def _grid(passes: Passes) -> TokenGrid:
     try:
         grid = passes.prepared.token_grid
     except ModelError as error:
-        raise NotDefinedError(
-            error.what, where=where, expected=error.expected, got=error.got, fix=error.fix
-        ) from error
+        raise NotDefinedError.because(error, where=where) from error
     expected = None if grid is None else (len(passes.x), grid.tokens, grid.tokens)
     for number, weights in enumerate(passes.attention.weights, start=1):
         found = (weights.shape[0], *weights.shape[2:])

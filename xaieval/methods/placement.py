@@ -96,10 +96,4 @@ def _field(passes: Passes) -> ReceptiveField:
             passes.classifier, layer=passes.target_layer, input_size=passes.size
         )
     except ModelError as error:
-        raise NotDefinedError(
-            error.what,
-            where=error.where,
-            expected=error.expected,
-            got=error.got,
-            fix='use upsampling="paper"',
-        ) from error
+        raise NotDefinedError.because(error, fix='use upsampling="paper"') from error

@@ -169,9 +169,7 @@ class Run:
         where = str(error.where or "")
         if model not in where:
             where = named(calls, model) + (f", {where}" if where else "")
-        told = NotDefinedError(
-            error.what, where=where, expected=error.expected, got=error.got, fix=error.fix
-        )
+        told = NotDefinedError.because(error, where=where)
         if not self.skip_undefined:
             raise told from error
         self.undefined.update({call.key: str(told) for call in calls})
@@ -362,14 +360,7 @@ class Run:
                 try:
                     prepared = Continuation(engine.prepared, self.x[one], extra or None)
                 except ModelError as error:
-                    reason = NotDefinedError(
-                        error.what,
-                        where=error.where,
-                        expected=error.expected,
-                        got=error.got,
-                        fix=error.fix,
-                    )
-                    self._skip(calls, reason)
+                    self._skip(calls, NotDefinedError.because(error))
                     break
                 with prepared as continuation:
                     work = partial(self._continued, alone, continuation, engine.rows)
