@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -59,19 +59,13 @@ class Activation:
     functional: bool
 
 
-def calling_layer(names: Mapping[nn.Module, str]) -> str | None:
-    """Return the name of the innermost module whose code is running, None outside of all.
-
-    Parameters
-    ----------
-    names : mapping of module to name
-        As ``named_modules`` gives them, the other way round.
-    """
+def calling_module(known: Container[nn.Module]) -> nn.Module | None:
+    """Return the innermost of some modules whose code is running, None outside of all."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         owner = frame.f_locals.get("self")
-        if isinstance(owner, nn.Module) and owner in names:
-            return names[owner]
+        if isinstance(owner, nn.Module) and owner in known:
+            return owner
         frame = frame.f_back
     return None
 
@@ -99,7 +93,9 @@ class CallWatch(AttentionCapture):
         tensors = found if isinstance(found, (tuple, list)) else (found,)
         carries = any(isinstance(t, Tensor) and t.requires_grad for t in tensors)
         if carries and name != "__get__":
-            self._note(name, calling_layer(self._names) or "", args, kwargs or {})
+            module = calling_module(self._names)
+            layer = "" if module is None else self._names[module]
+            self._note(name, layer, args, kwargs or {})
         return found
 
     def _note(self, name: str, layer: str, args: tuple[Any, ...], options: dict[str, Any]) -> None:

@@ -9,10 +9,8 @@ do not read (another head, a mask decoder) may hold anything.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 import torch
@@ -22,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from xaieval.errors import NotDefinedError
 from xaieval.methods.rules.names import DROPOUTS, in_place, plain_name
+from xaieval.models.calls import calling_module
 
 Node = Any
 """A node of the autograd graph."""
@@ -143,7 +142,7 @@ class Watch(TorchFunctionMode):
         self, module: nn.Module, *, passing: frozenset[str], handlers: Mapping[str, Handler]
     ) -> None:
         super().__init__()
-        self._names = {id(layer): name for name, layer in module.named_modules()}
+        self._names = {layer: name for name, layer in module.named_modules()}
         self._passing = passing
         self._handlers: dict[str, Handler] = {
             **dict.fromkeys(DROPOUTS, self._dropout),
@@ -185,14 +184,11 @@ class Watch(TorchFunctionMode):
 
     def _layer(self) -> str:
         """Name the layer whose code runs: the nearest frame that belongs to a module."""
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None:
-            owner = frame.f_locals.get("self")
-            if isinstance(owner, nn.Module) and id(owner) in self._names:
-                name, kind = self._names[id(owner)], type(owner).__name__
-                return f"{name} ({kind})" if name else kind
-            frame = frame.f_back
-        return "the network's forward"
+        module = calling_module(self._names)
+        if module is None:
+            return "the network's forward"
+        name, kind = self._names[module], type(module).__name__
+        return f"{name} ({kind})" if name else kind
 
     def reached(self, logits: Tensor) -> list[Blocked]:
         """Return the calls without a rule that the logits' gradient would pass, first one first.
