@@ -36,6 +36,9 @@ ORDER = [
     "render",
     "figures",
     "export",
+    "outcomes",
+    "reproduce",
+    "report",
     "cli",
 ]
 # Two rooms may not know each other although the line would allow it.

@@ -1,0 +1,1 @@
+"""An experiment, or a results folder, as one page that opens anywhere."""
