@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xaieval.datasets.attribute_pairs import AttributePairs
 from xaieval.datasets.base import Dataset, DatasetSpec, Download, Problem, Record
 from xaieval.datasets.catalogue import DATASETS, detect_layout, home, locate, open_dataset
 from xaieval.datasets.check import check
@@ -11,6 +12,7 @@ from xaieval.datasets.splits import Fold, SplitPlan, make_splits
 
 __all__ = [
     "DATASETS",
+    "AttributePairs",
     "Dataset",
     "DatasetSpec",
     "Download",

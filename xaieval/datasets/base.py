@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from xaieval.digest import digest
 from xaieval.errors import DataError, unknown
 from xaieval.types import Image, Mask, Sample, Task
 
 LayoutSplit = Literal["train", "val", "test"]
+Labels = npt.NDArray[np.bool_]
+"""(n_classes,) bool: which of the classes an image has."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,8 @@ class Record:
     ----------
     id : str
         Path inside the dataset, POSIX, no extension, NFC, unique.
-    label : int
-        Index into the dataset's ``class_names``.
+    label : int or bool (n_classes,) array
+        Index into the dataset's ``class_names``; of a multi-label dataset, which of them it has.
     layout_split : "train", "val", "test" or None
         What the layout on disk says; None when it says nothing.
     has_mask : bool
@@ -60,7 +65,7 @@ class Record:
     """
 
     id: str
-    label: int
+    label: int | Labels
     layout_split: LayoutSplit | None
     has_mask: bool
     read_image: Callable[[], Image] = field(repr=False)
@@ -94,14 +99,17 @@ class Dataset:
         What ``digest`` covers beside ids and labels: file contents, or generator parameters.
     problems : tuple of Problem
         Faulty files, met on opening.
+    task : "single" or "multilabel"
+        Whether an image is of one class, or has any number of them (attributes).
 
     Raises
     ------
     DataError
-        When there is no record, two records share an id, or a label is out of range.
+        When there is no record, two records share an id, a label is out of range, or labels are
+        not of the task's kind.
     """
 
-    task: Task = "single"
+    records: Sequence[Record]
 
     def __init__(
         self,
@@ -113,8 +121,9 @@ class Dataset:
         records: Iterable[Record],
         fingerprint: Callable[[], Any],
         problems: Iterable[Problem] = (),
+        task: Task = "single",
     ) -> None:
-        self.name, self.root = name, root
+        self.name, self.root, self.task = name, root, task
         self.class_names = tuple(class_names)
         self.region_names = tuple(region_names)
         self.records = tuple(sorted(records, key=lambda record: record.id))
@@ -126,10 +135,22 @@ class Dataset:
             raise DataError("no image in this dataset", where=where, fix="add images")
         if len(self._by_id) != len(self.records):
             raise DataError("two images share an id", where=where)
-        if any(not 0 <= record.label < len(self.class_names) for record in self.records):
-            raise DataError(
-                "a label is no class", where=where, expected=f"0 to {len(self.class_names) - 1}"
-            )
+        self._check_labels(where)
+
+    def _check_labels(self, where: str | Path) -> None:
+        n = len(self.class_names)
+        for record in self.records:
+            label = record.label
+            if self.task == "multilabel":
+                fits = isinstance(label, np.ndarray) and label.dtype == bool and label.shape == (n,)
+                expected = f"a bool array ({n},)"
+            else:
+                fits = isinstance(label, int | np.integer) and 0 <= label < n
+                expected = f"0 to {n - 1}"
+            if not fits:
+                raise DataError(
+                    "a label is no class", where=f"{where}: {record.id}", expected=expected
+                )
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -153,20 +174,46 @@ class Dataset:
 
     def record(self, sample_id: str) -> Record:
         """Return the record of an id; an unknown id is a DataError with the nearest one."""
-        try:
-            return self._by_id[sample_id]
-        except KeyError:
-            close = difflib.get_close_matches(str(sample_id), self.ids, n=1, cutoff=0.5)
-            raise DataError(
-                f"no image {sample_id!r}",
-                where=self.root or self.name,
-                got=f"{len(self)} others",
-                fix=f"did you mean {close[0]!r}?" if close else None,
-            ) from None
+        found = self._by_id.get(sample_id)
+        if found is None:
+            raise self._no_image(sample_id)
+        return found
+
+    def _no_image(self, sample_id: str) -> DataError:
+        close = difflib.get_close_matches(str(sample_id), self.ids, n=1, cutoff=0.5)
+        return DataError(
+            f"no image {sample_id!r}",
+            where=self.root or self.name,
+            got=f"{len(self)} others",
+            fix=f"did you mean {close[0]!r}?" if close else None,
+        )
 
     def label_of(self, sample_id: str) -> int:
-        """Return the class index of an id."""
-        return self.record(sample_id).label
+        """Return the class index of an id.
+
+        Raises
+        ------
+        DataError
+            For an unknown id, and where images have several labels.
+        """
+        label = self.record(sample_id).label
+        if isinstance(label, np.ndarray):
+            raise DataError(
+                "images of this dataset have several labels",
+                where=f"{self.root or self.name}: {sample_id}",
+                fix="ask labels_of for all of them, or open the pairs of image and attribute: "
+                "AttributePairs(dataset)",
+            )
+        return int(label)
+
+    def labels_of(self, sample_id: str) -> Labels:
+        """Return which classes an id has, bool (n_classes,); one of them in a single-label set."""
+        label = self.record(sample_id).label
+        if isinstance(label, np.ndarray):
+            return label
+        found = np.zeros(len(self.class_names), bool)
+        found[label] = True
+        return found
 
     def class_of(self, sample_id: str) -> str:
         """Return the class name of an id."""
@@ -174,21 +221,27 @@ class Dataset:
 
     @cached_property
     def by_class(self) -> Mapping[str, tuple[str, ...]]:
-        """Ids of each class, in the order of ``class_names``; a class may be empty."""
+        """Ids of each class, in the order of ``class_names``; a class may be empty.
+
+        In a multi-label dataset an id stands under every attribute that it has.
+        """
         ids: dict[str, list[str]] = {name: [] for name in self.class_names}
         for record in self.records:
-            ids[self.class_names[record.label]].append(record.id)
+            label = record.label
+            for index in np.flatnonzero(label) if isinstance(label, np.ndarray) else (label,):
+                ids[self.class_names[index]].append(record.id)
         return MappingProxyType({name: tuple(found) for name, found in ids.items()})
 
     @cached_property
     def digest(self) -> str:
         """sha256 over ids, labels, splits, names and contents; files are read on first use."""
-        return digest(
-            self.class_names,
-            self.region_names,
-            [(record.id, record.label, record.layout_split) for record in self.records],
-            self._fingerprint(),
-        )
+        if self.task == "multilabel":  # one table of labels: 30,000 small ones take seconds
+            rows = [(record.id, record.layout_split) for record in self.records]
+            labels = np.stack([self.labels_of(record.id) for record in self.records])
+            known: tuple[Any, ...] = (rows, self.task, labels)
+        else:
+            known = ([(record.id, record.label, record.layout_split) for record in self.records],)
+        return digest(self.class_names, self.region_names, *known, self._fingerprint())
 
 
 @dataclass(frozen=True)

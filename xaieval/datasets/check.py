@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from xaieval.datasets.base import Dataset, Problem, Record
 from xaieval.datasets.catalogue import DATASETS, detect_layout
 from xaieval.datasets.images import verify
@@ -47,6 +49,8 @@ def check(path: str | Path, name: str | None = None) -> list[Problem]:
 
 
 def _dataset_problems(dataset: Dataset, root: Path) -> Iterator[Problem]:
+    if dataset.task == "multilabel":
+        return  # parts may be missing under any attribute; that says nothing
     if sum(1 for ids in dataset.by_class.values() if ids) < 2:
         yield Problem(
             root,
@@ -85,13 +89,17 @@ def _record_problems(dataset: Dataset, record: Record, root: Path) -> Iterator[P
     except DataError as error:
         yield as_problem(error, image)
         return
-    expected = record.has_mask and dataset.class_names[record.label].lower() not in NO_DEFECT
+    if isinstance(record.label, np.ndarray):
+        kind, expected = "image", record.has_mask
+    else:
+        name = dataset.class_names[record.label]
+        kind = f"image of class {name!r}"
+        expected = record.has_mask and name.lower() not in NO_DEFECT
     default = dataset.region_names[0] if dataset.region_names else ""
     if expected and default in regions and not regions[default].any():
         yield Problem(
             masks.get(default, image),
-            f"empty mask: no pixel of region {default!r} in an image of class "
-            f"{dataset.class_names[record.label]!r}",
+            f"empty mask: no pixel of region {default!r} in an {kind}",
             "draw the region, or remove the mask",
             left_out=False,
         )

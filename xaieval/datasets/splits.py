@@ -1,4 +1,8 @@
-"""Which images train and which are tested: the layout's split, or a seeded stratified one."""
+"""Which images train and which are tested: the layout's split, or a seeded stratified one.
+
+Images with several labels are stratified by the rarest attribute that each has; the pairs of
+``AttributePairs`` go where their image goes.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
+
+from xaieval.datasets.attribute_pairs import AttributePairs
 from xaieval.datasets.base import Dataset
 from xaieval.digest import digest, rng
 from xaieval.errors import DataError, unknown
@@ -82,6 +89,9 @@ def make_splits(
         ``test_share`` of every class, one fold; ``kfold`` tests every image exactly once, each
         class spread evenly over the folds. ``auto`` is ``layout`` where train and test both hold
         every class, else ``kfold`` where a class with masks has fewer than 30 of them, else
+        ``stratified``. In a multi-label dataset an image counts under the rarest attribute that
+        it has (or under none): ``stratified`` and ``kfold`` spread these groups, which keeps rare
+        attributes on both sides; ``auto`` is ``layout`` where it divides every image, else
         ``stratified``.
     seed : int
         Of the split; the training seed is another thing. ``layout`` ignores it.
@@ -97,11 +107,17 @@ def make_splits(
         For fewer than two classes, a class with fewer than two images, a layout without a usable
         split, or a value out of range.
     """
+    if isinstance(dataset, AttributePairs):
+        images = make_splits(
+            dataset.parent, scheme=scheme, seed=seed, test_share=test_share, folds=folds
+        )
+        return _of_pairs(dataset, images)
     if scheme not in SCHEMES:
         raise unknown("split scheme", scheme, SCHEMES)
     where = dataset.root or dataset.name
-    present = {name: ids for name, ids in dataset.by_class.items() if ids}
-    if len(present) < 2:
+    several = dataset.task == "multilabel"
+    present = _groups(dataset)
+    if len(present) < 2 and not several:
         raise DataError(
             "folder with one class",
             where=where,
@@ -114,7 +130,7 @@ def make_splits(
     if scheme == "layout":
         return SplitPlan(scheme, seed, (_layout_fold(dataset),))
     short = [name for name, ids in present.items() if len(ids) < 2]
-    if short:
+    if short and not several:
         raise DataError(
             f"class {short[0]!r} has one image",
             where=where,
@@ -145,6 +161,33 @@ def make_splits(
     return SplitPlan(scheme, seed, tuple(_fold(dataset, i, test) for i, test in enumerate(tests)))
 
 
+def _groups(dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    """Return what is spread evenly: name -> ids, every id once, no group empty."""
+    if dataset.task != "multilabel":
+        return {name: ids for name, ids in dataset.by_class.items() if ids}
+    counts = np.array([len(ids) for ids in dataset.by_class.values()])
+    names = [*dataset.class_names, ""]
+    found: dict[str, list[str]] = {name: [] for name in names}
+    for sample in dataset.ids:
+        labels = dataset.labels_of(sample)
+        rarest = int(np.where(labels, counts, len(dataset) + 1).argmin()) if labels.any() else -1
+        found[names[rarest]].append(sample)
+    for name in dataset.class_names:  # a group of one could not be on both sides
+        if len(found[name]) == 1:
+            found[""] += found.pop(name)
+    return {name: tuple(ids) for name, ids in found.items() if ids}
+
+
+def _of_pairs(pairs: AttributePairs, images: SplitPlan) -> SplitPlan:
+    """Return a plan of images as one of their pairs."""
+
+    def of(ids: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(sorted(pair for image in ids for pair in pairs.pairs_of(image)))
+
+    folds = tuple(Fold(fold.index, of(fold.train), of(fold.test)) for fold in images.folds)
+    return SplitPlan(images.scheme, images.seed, folds)
+
+
 def _fold(dataset: Dataset, index: int, test: set[str]) -> Fold:
     return Fold(
         index,
@@ -154,13 +197,14 @@ def _fold(dataset: Dataset, index: int, test: set[str]) -> Fold:
 
 
 def _layout_counts(dataset: Dataset) -> dict[str, dict[str, int]]:
-    """Count training and test images of every class, as the layout says."""
-    counts = {
-        name: {"train": 0, "test": 0, "none": 0} for name, ids in dataset.by_class.items() if ids
-    }
+    """Count training and test images of every class (of all together, where classes overlap)."""
+    several = dataset.task == "multilabel"
+    present = [""] if several else [name for name, ids in dataset.by_class.items() if ids]
+    counts = {name: {"train": 0, "test": 0, "none": 0} for name in present}
     for record in dataset.records:
         split = "train" if record.layout_split == "val" else record.layout_split
-        counts[dataset.class_names[record.label]][split or "none"] += 1
+        name = "" if several else dataset.class_of(record.id)
+        counts[name][split or "none"] += 1
     return counts
 
 
@@ -168,26 +212,29 @@ def _choose(dataset: Dataset) -> str:
     counts = _layout_counts(dataset).values()
     if all(count["train"] and count["test"] and not count["none"] for count in counts):
         return "layout"
+    if dataset.task == "multilabel":
+        return "stratified"
     masks = dict.fromkeys(dataset.class_names, 0)
     for record in dataset.records:
-        masks[dataset.class_names[record.label]] += record.has_mask
+        masks[dataset.class_of(record.id)] += record.has_mask
     few = any(0 < count < FEW_MASKS for count in masks.values())
     return "kfold" if few else "stratified"
 
 
 def _layout_fold(dataset: Dataset) -> Fold:
     for name, count in _layout_counts(dataset).items():
+        of = f" of class {name!r}" if name else ""
         for split in ("train", "test"):
             if not count[split]:
                 raise DataError(
-                    f"the layout has no {split} image of class {name!r}",
+                    f"the layout has no {split} image{of}",
                     where=dataset.root or dataset.name,
                     expected="train and test images of every class",
                     fix='use the split scheme "auto", "stratified" or "kfold"',
                 )
         if count["none"]:
             raise DataError(
-                f"the layout gives {count['none']} images of class {name!r} no split",
+                f"the layout gives {count['none']} images{of} no split",
                 where=dataset.root or dataset.name,
                 fix='use the split scheme "auto", "stratified" or "kfold"',
             )
