@@ -14,9 +14,10 @@ from xaieval.cli.datasets import data
 from xaieval.cli.doctoring import doctor
 from xaieval.cli.explaining import explain
 from xaieval.cli.listing import list_tables
+from xaieval.cli.reproducing import reproduce
 from xaieval.cli.sanity import sanity
 from xaieval.cli.serving import demo, serve
-from xaieval.cli.studies import reproduce, run, summary, train
+from xaieval.cli.studies import run, summary, train
 from xaieval.errors import Cancelled, XaievalError
 
 __all__ = ["main"]

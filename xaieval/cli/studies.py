@@ -1,4 +1,4 @@
-"""train, run, summary, reproduce."""
+"""train, run, summary."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from xaieval.cli.options import FILE, FOLDER, study_options
+from xaieval.cli.options import FILE, study_options
 from xaieval.cli.progress import shown
 
 
@@ -137,20 +137,3 @@ def summary(
         Results(results), metric=metric, region=region, population=population, tie_rule=tie_rule
     )
     click.echo(render(found, kind), nl=False)
-
-
-@click.command()
-@click.argument("study", type=click.Choice(["project-iml"]))
-@click.option(
-    "--published", type=FILE, required=True, help="JSON file of the published runs, per seed."
-)
-@click.option("--out", type=FOLDER, help="Results folder. [default: results/STUDY-published]")
-def reproduce(study: str, published: Path, out: Path | None) -> None:
-    """Re-aggregate the published runs of a study; no model is run."""
-    from xaieval.cli.summary_text import render
-    from xaieval.study import import_published
-    from xaieval.study import summary as summarise
-
-    results = import_published(published, out or Path("results") / f"{study}-published")
-    click.echo(render(summarise(results), "table"))
-    click.echo(f"results in {results.path}; see them with 'xaieval serve {results.path}'")

@@ -8,7 +8,8 @@ from typing import Any
 
 from xaieval.errors import ConfigError
 from xaieval.reproduce.base import Setup
-from xaieval.study import Results, Study, parse_study, run_study, train_study
+from xaieval.study import Results, Study, run_study, train_study
+from xaieval.study.config import parse_study
 
 STUDIES = "studies"
 
