@@ -19,6 +19,7 @@ from xaieval.export.files import (
     save,
     sidecar,
 )
+from xaieval.export.latex import cell_text, frame_latex, is_numeric
 
 __all__ = [
     "EXHIBITS",
@@ -27,11 +28,14 @@ __all__ = [
     "Exhibit",
     "View",
     "accuracy_table",
+    "cell_text",
     "exhibit_table",
     "export_figure",
     "export_table",
     "file_name",
+    "frame_latex",
     "gate_notes",
+    "is_numeric",
     "method_labels",
     "save",
     "sidecar",
