@@ -25,6 +25,7 @@ from xaieval.models.options import TrainOptions
 from xaieval.models.preprocessing import Preprocessing
 from xaieval.models.specs import MODELS
 from xaieval.models.weights import load_into, load_weights
+from xaieval.types import Task
 
 SCHEMA = 1
 
@@ -42,6 +43,7 @@ class HistoryRow:
     loss_ce: float | None
     loss_mask: float | None
     balanced_accuracy: float | None
+    """Mean recall of the classes; of attributes, the mean of each one's two recalls, averaged."""
 
 
 def versions() -> dict[str, str]:
@@ -75,6 +77,9 @@ class Card:
         Of everything that decides the result; equal for a run that needs no repetition.
     weights_sha256 : str
         Of the weights file; filled in by ``save_checkpoint``.
+    task : "single" or "multilabel"
+        Whether the classes exclude each other (softmax) or not (a sigmoid each). Cards from
+        before this was written down are "single".
     """
 
     config: ModelConfig
@@ -95,6 +100,7 @@ class Card:
     run_digest: str = ""
     versions: Mapping[str, str] = field(default_factory=versions)
     weights_sha256: str = ""
+    task: Task = "single"
     schema: int = SCHEMA
 
 
@@ -208,4 +214,5 @@ def load_checkpoint(path: Path | str) -> Classifier:
         class_names=card.class_names,
         target_layer=MODELS[card.config.arch].target_layer,
         name=path.stem,
+        task=card.task,
     )

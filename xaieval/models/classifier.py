@@ -7,7 +7,10 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from scipy.special import expit
 from torch import Tensor, nn
 
 from xaieval.digest import digest
@@ -18,6 +21,7 @@ from xaieval.models.logits import LogitsFunction, LogitsRule, logits_function
 from xaieval.models.prepared import PreparedModel, frozen_copy
 from xaieval.models.preprocessing import Preprocessing
 from xaieval.models.tokens import TokenGrid, find_token_grid
+from xaieval.types import Task
 
 _GUESSED_SIZE = (224, 224)
 
@@ -49,12 +53,15 @@ class Classifier:
         with. Values must be possible ones (word numbers of the vocabulary).
     token_grid : TokenGrid, optional
         Where the tokens of a transformer lie; found from its patch convolution when not given.
+    task : "single" or "multilabel"
+        Whether the classes exclude each other, so that their probabilities are a softmax, or a
+        picture may have any number of them: a sigmoid each.
 
     Raises
     ------
     ModelError
-        When there are no logits or several candidates, a named layer does not exist, or a second
-        input is missing.
+        When there are no logits or several candidates, a named layer does not exist, a second
+        input is missing, or the task is another one.
 
     >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
     >>> classifier = Classifier(net, example=torch.zeros(2, 3, 8, 8))
@@ -74,12 +81,15 @@ class Classifier:
         example: Tensor | None = None,
         example_extra: Extra | None = None,
         token_grid: TokenGrid | None = None,
+        task: Task = "single",
     ) -> None:
         if not isinstance(module, nn.Module):
             raise ModelError("not a network", expected="a torch.nn.Module", got=type(module))
+        if task not in ("single", "multilabel"):
+            raise ModelError("unknown task", expected="single or multilabel", got=repr(task))
         # torch.compile's wrapper hides which functions run; the network behind it is explained.
         self.module: nn.Module = getattr(module, "_orig_mod", module)
-        self.preprocessing = preprocessing
+        self.preprocessing, self.task = preprocessing, task
         self.name = name or type(self.module).__name__
         self._given_names = tuple(class_names) if class_names is not None else None
         self._rule: LogitsRule = logits
@@ -231,6 +241,7 @@ class Classifier:
             self.preprocessing,
             _without_addresses(str(rule)),
             *([] if self._grid is None else [self._grid]),
+            *([] if self.task == "single" else [self.task]),
         )
 
     @property
@@ -251,7 +262,19 @@ class Classifier:
             example=self._example,
             example_extra=self._example_extra or None,
             token_grid=self._grid,
+            task=self.task,
         )
+
+    def probabilities(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return probabilities float64 (..., C) of logits (..., C).
+
+        A softmax over classes that exclude each other; else, and of a single logit, a sigmoid each.
+        """
+        values = np.asarray(logits, np.float64)
+        if self.task == "multilabel" or values.shape[-1] == 1:
+            return np.asarray(expit(values))
+        shifted = np.exp(values - values.max(-1, keepdims=True))
+        return np.asarray(shifted / shifted.sum(-1, keepdims=True))
 
     @torch.no_grad()
     def logits(self, x: Tensor, extra: Extra | None = None) -> Tensor:

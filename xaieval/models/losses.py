@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,6 +25,24 @@ def class_weights(labels: Sequence[int], n_classes: int) -> Tensor:
     present = counts > 0
     weights = np.zeros(n_classes)
     weights[present] = counts.sum() / (present.sum() * counts[present])
+    return torch.tensor(weights, dtype=torch.float32)
+
+
+def attribute_weights(labels: npt.ArrayLike) -> Tensor:
+    """Return weights float32 (2, C) of absent and present attributes, of labels bool (n, C).
+
+    Each attribute is a task of two classes, balanced as ``class_weights``: n_a of n samples lack
+    the attribute and n_p have it, so ``w_a = n / (2 n_a)`` and ``w_p = n / (2 n_p)``, and every
+    attribute weighs n. One that all samples have, or none, cannot be learned: weights 0.
+
+    >>> attribute_weights([[True, True], [False, True], [False, True], [False, True]])
+    tensor([[0.6667, 0.0000],
+            [2.0000, 0.0000]])
+    """
+    given = np.asarray(labels, bool)
+    present = given.sum(0)
+    counts = np.stack([len(given) - present, present])
+    weights = len(given) / (2 * np.maximum(counts, 1)) * counts.all(0)
     return torch.tensor(weights, dtype=torch.float32)
 
 
@@ -61,16 +80,13 @@ class Tally:
         known: Tensor,
     ) -> tuple[Tensor, Tensor | None]:
         """Count one batch; return its weighted cross-entropy and its mask loss (None if none)."""
-        row_weights = weights[labels]
-        rows = F.cross_entropy(logits, labels, reduction="none") * row_weights
+        rows, row_weights = self._losses(logits, labels, weights)
+        rows = rows * row_weights
         total = row_weights.sum()
         ce = rows.sum() / total.clamp_min(torch.finfo(total.dtype).tiny)
         self.weighted_ce += float(rows.detach().sum())
         self.weight += float(total)
-        right = (logits.detach().argmax(1) == labels).tolist()
-        for label, hit in zip(labels.tolist(), right, strict=True):
-            self.seen[label] += 1
-            self.correct[label] += hit
+        self._count(logits.detach(), labels)
         if mask_logits is None or masks is None or not bool(known.any()):
             return ce, None
         errors = mask_errors(mask_logits, masks)[known]
@@ -78,14 +94,65 @@ class Tally:
         self.n_masks += len(errors)
         return ce, errors.mean()
 
+    def _losses(self, logits: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Return losses and their weights, of one shape."""
+        return F.cross_entropy(logits, labels, reduction="none"), weights[labels]
+
+    def _count(self, logits: Tensor, labels: Tensor) -> None:
+        right = (logits.argmax(1) == labels).tolist()
+        for label, hit in zip(labels.tolist(), right, strict=True):
+            self.seen[label] += 1
+            self.correct[label] += hit
+
+    @property
+    def balanced_accuracy(self) -> float | None:
+        """Mean recall of the classes that were seen; None before that."""
+        recalls = [c / s for c, s in zip(self.correct, self.seen, strict=True) if s]
+        return sum(recalls) / len(recalls) if recalls else None
+
     def means(self, beta: float) -> dict[str, float | None]:
         """Return loss_total, loss_ce, loss_mask and balanced_accuracy; None where undefined."""
         ce = self.weighted_ce / self.weight if self.weight else None
         mask = self.mask / self.n_masks if self.n_masks else None
-        recalls = [c / s for c, s in zip(self.correct, self.seen, strict=True) if s]
         return {
             "loss_total": None if ce is None else ce + beta * (mask or 0.0),
             "loss_ce": ce,
             "loss_mask": mask,
-            "balanced_accuracy": sum(recalls) / len(recalls) if recalls else None,
+            "balanced_accuracy": self.balanced_accuracy,
         }
+
+
+@dataclass
+class AttributeTally(Tally):
+    """The same of attributes: labels bool (B, C), weights (2, C), binary cross-entropy.
+
+    ``correct`` and ``seen`` count, at a threshold of 0 on the logit, first the samples without
+    each attribute and then those with it.
+    """
+
+    def __post_init__(self) -> None:
+        self.correct, self.seen = [0] * 2 * self.n_classes, [0] * 2 * self.n_classes
+
+    def _losses(self, logits: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        given = labels.to(logits.dtype)
+        rows = F.binary_cross_entropy_with_logits(logits, given, reduction="none")
+        return rows, torch.where(labels, weights[1], weights[0])
+
+    def _count(self, logits: Tensor, labels: Tensor) -> None:
+        right = (logits >= 0) == labels
+        for counts, chosen in (
+            (self.seen, (~labels, labels)),
+            (self.correct, (~labels & right, labels & right)),
+        ):
+            found = torch.cat([part.sum(0) for part in chosen]).tolist()
+            counts[:] = [a + b for a, b in zip(counts, found, strict=True)]
+
+    @property
+    def balanced_accuracy(self) -> float | None:
+        """Mean over the attributes of which both values were seen of their two recalls' mean."""
+        seen = np.array(self.seen).reshape(2, -1)
+        both = seen.all(0)
+        if not both.any():
+            return None
+        recalls = np.array(self.correct).reshape(2, -1)[:, both] / seen[:, both]
+        return float(recalls.mean())

@@ -55,7 +55,7 @@ class Pictures:
         self._data, self._preprocessing, self._region = data, preprocessing, region
         self._left_bytes = memory_bytes
         self._kept: dict[str, tuple[Image, Mask | None]] = {}
-        self.labels: dict[str, int] = {}
+        self.labels: dict[str, int | npt.NDArray[np.bool_]] = {}
         self.with_mask: set[str] = set()
 
     def _read(self, sample_id: str) -> tuple[Image, Mask | None]:
@@ -88,7 +88,8 @@ class Pictures:
                 on_read()
                 continue
             usable.append(sample_id)
-            self.labels[sample_id] = int(self._data[sample_id].label)
+            label = self._data[sample_id].label
+            self.labels[sample_id] = label if isinstance(label, np.ndarray) else int(label)
             if pair[1] is not None:
                 self.with_mask.add(sample_id)
             size = pair[0].nbytes + (0 if pair[1] is None else pair[1].nbytes)
@@ -105,21 +106,24 @@ class Pictures:
 
 
 def known_masks(
-    ids: Sequence[str], labels: Mapping[str, int], with_mask: set[str]
+    ids: Sequence[str], labels: Mapping[str, int | npt.NDArray[np.bool_]], with_mask: set[str]
 ) -> dict[str, bool]:
     """Tell for each sample whether its mask may be learned from.
 
     A sample without a mask teaches "nothing here" when no sample of its class has a mask while
     other classes have some (a class without defects, as project_iml's empty masks for good).
     Where other samples of its class have masks, or no sample of the set has any, its mask is
-    unknown and does not enter the mask loss.
+    unknown and does not enter the mask loss. Of samples with several labels only the masks that
+    are there are known.
 
     >>> known_masks(["a", "b", "c"], {"a": 0, "b": 1, "c": 1}, {"b"})
     {'a': True, 'b': True, 'c': False}
     """
-    masked_classes = {labels[i] for i in ids if i in with_mask}
+    classes = {i: label for i in ids if not isinstance(label := labels[i], np.ndarray)}
+    masked = {label for i, label in classes.items() if i in with_mask}
     return {
-        i: i in with_mask or (bool(masked_classes) and labels[i] not in masked_classes) for i in ids
+        i: i in with_mask or (bool(masked) and i in classes and classes[i] not in masked)
+        for i in ids
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +19,7 @@ from xaieval.errors import DataError, ModelError
 from xaieval.files import atomic_path
 from xaieval.models.augment import augment_pair
 from xaieval.models.checkpoints import Card, HistoryRow, versions
-from xaieval.models.losses import Tally, class_weights
+from xaieval.models.losses import AttributeTally, Tally, attribute_weights, class_weights
 from xaieval.models.multitask import ModelConfig, MultitaskNet, build
 from xaieval.models.options import TrainOptions
 from xaieval.models.pictures import Pictures, TrainingData, known_masks, stack
@@ -43,7 +44,10 @@ class Fold(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """x float32 (B, 3, H, W), labels (B,), masks float32 (B, H, W), known bool (B,)."""
+    """x float32 (B, 3, H, W), masks float32 (B, H, W), known bool (B,).
+
+    ``labels`` are int64 (B,), or bool (B, classes) of samples with several.
+    """
 
     x: Tensor
     labels: Tensor
@@ -76,8 +80,8 @@ class Trainer:
         self.epoch, self.elapsed_s = 0, 0.0
         self.history: list[HistoryRow] = []
         self._load(region=region, strict=strict, memory_bytes=memory_bytes)
-        labels = [self.pictures.labels[i] for i in self.train_ids]
-        self.weights = class_weights(labels, config.n_classes).to(device)
+        self.several = data.task == "multilabel"
+        self.weights = self._weights().to(device)
         self.net = self._network()
         self.optimizer = torch.optim.AdamW(
             [p for p in self.net.parameters() if p.requires_grad],
@@ -104,18 +108,42 @@ class Trainer:
         self.problems = [*bad, *worse]
         for problem in self.problems:
             self.report(Progress("read images", done, total, time.monotonic() - start, problem))
-        classes = {self.pictures.labels[i] for i in self.train_ids}
-        if len(classes) < 2:
-            names = [data.class_names[c] for c in classes]
-            raise DataError(
-                "a classifier cannot be trained",
-                where=f"{data.name}, fold {fold.index}",
-                expected="training images of at least two classes",
-                got=f"{len(self.train_ids)} images of {', '.join(names) or 'no class'}",
-            )
         self.known = known_masks(
             [*self.train_ids, *self.test_ids], self.pictures.labels, self.pictures.with_mask
         )
+
+    def _weights(self) -> Tensor:
+        """Return the weights of classes (C,), or of attributes (2, C), in the loss."""
+        data, ids = self.data, self.train_ids
+        where = f"{data.name}, fold {self.fold.index}"
+        labels = np.array([self.pictures.labels[i] for i in ids])
+        if self.several:
+            weights = attribute_weights(labels.reshape(-1, self.config.n_classes))
+            constant = [
+                n for n, w in zip(data.class_names, weights[1].tolist(), strict=True) if not w
+            ]
+            if len(constant) == len(data.class_names):
+                raise DataError(
+                    "a classifier cannot be trained",
+                    where=where,
+                    expected="an attribute that some training images have and others lack",
+                    got=f"{len(ids)} images that agree on every attribute",
+                )
+            for name in constant:
+                found = f"attribute {name!r} is not learned: it is the same in all training images"
+                self.problems.append(found)
+                self.report(Progress("read images", len(ids), len(ids), 0.0, found))
+            return weights
+        classes = sorted(set(labels.tolist()))
+        if len(classes) < 2:
+            raise DataError(
+                "a classifier cannot be trained",
+                where=where,
+                expected="training images of at least two classes",
+                got=f"{len(ids)} images of "
+                f"{', '.join(data.class_names[c] for c in classes) or 'no class'}",
+            )
+        return class_weights(labels.tolist(), self.config.n_classes)
 
     def _network(self) -> MultitaskNet:
         net = build(self.config, seed=self.seed)
@@ -152,10 +180,16 @@ class Trainer:
             pictures, masks = stack(pairs)
             yield Batch(
                 x=self.preprocessing.tensor(torch.from_numpy(pictures).to(self.device)),
-                labels=torch.tensor([self.pictures.labels[i] for i in chosen], device=self.device),
+                labels=torch.from_numpy(np.array([self.pictures.labels[i] for i in chosen])).to(
+                    self.device
+                ),
                 masks=torch.from_numpy(masks).to(self.device).float(),
                 known=torch.tensor([self.known[i] for i in chosen], device=self.device),
             )
+
+    def _tally(self) -> Tally:
+        kind = AttributeTally if self.several else Tally
+        return kind(self.config.n_classes)
 
     def _forward(self, batch: Batch, tally: Tally) -> Tensor:
         if self.options.beta > 0:
@@ -179,7 +213,7 @@ class Trainer:
         torch.manual_seed(int(rng("epoch", self.seed, self.epoch).integers(2**62)))
         steps = math.ceil(len(self.train_ids) / self.options.batch)
         order = rng("order", self.seed, self.epoch).permutation(len(self.train_ids))
-        tally = Tally(self.config.n_classes)
+        tally = self._tally()
         self.net.train()
         freeze(self.net, self.options)
         batches = self._batches([self.train_ids[i] for i in order], augment=True)
@@ -206,7 +240,7 @@ class Trainer:
 
     @torch.no_grad()
     def _measure(self) -> Tally:
-        tally = Tally(self.config.n_classes)
+        tally = self._tally()
         self.net.eval()
         for batch in self._batches(self.test_ids):
             self._forward(batch, tally)
@@ -284,5 +318,6 @@ class Trainer:
             encoder_weights_sha256=None if weights is None else weights_sha(Path(weights)),
             problems=tuple(self.problems),
             run_digest=run,
+            task=self.data.task,
             versions={**versions(), "device": self.device.type},
         )

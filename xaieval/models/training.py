@@ -98,8 +98,11 @@ def train(
     """Train one network and write its checkpoint; return the checkpoint's path.
 
     The loss is class-balanced cross-entropy plus ``options.beta`` times the mean squared error
-    between mask logits and the mask of ``region`` (default: the dataset's first region). The
-    last epoch's network is kept; the test images choose nothing.
+    between mask logits and the mask of ``region`` (default: the dataset's first region). Of a
+    multi-label dataset it is binary cross-entropy over all attributes, each balanced
+    (``losses.attribute_weights``); an attribute that is the same in every training image is not
+    learned, which the card's problems say. The last epoch's network is kept; the test images
+    choose nothing.
 
     The same arguments on the same machine give the same weights, bit for bit, whether the run was
     interrupted or not: after each epoch the state is written beside the result and taken up by
@@ -108,9 +111,9 @@ def train(
     Raises
     ------
     DataError
-        When the training images hold one class only, train and test overlap, labels are not
-        single classes, or (``strict``) a sample is damaged. Otherwise damaged samples are left
-        out, reported, and named in the card.
+        When the training images hold one class only (or agree on every attribute), train and test
+        overlap, the task is another one, or (``strict``) a sample is damaged. Otherwise damaged
+        samples are left out, reported, and named in the card.
     ModelError, ConfigError
         When weights do not fit, options contradict each other, or the loss is no longer finite.
     ResultsError
@@ -166,9 +169,12 @@ def _check(
     preprocessing: Preprocessing,
     options: TrainOptions,
 ) -> None:
-    if data.task != "single":
+    if data.task not in ("single", "multilabel"):
         raise DataError(
-            "cannot train on this task", where=data.name, expected="single", got=data.task
+            "cannot train on this task",
+            where=data.name,
+            expected="single or multilabel",
+            got=data.task,
         )
     if len(data.class_names) != config.n_classes:
         raise ConfigError(
