@@ -1,0 +1,178 @@
+"""Every value of the state brought into what there is, and the widgets of Explore after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import param
+
+from xaieval.errors import XaievalError
+from xaieval.methods import FAMILIES
+from xaieval.study import Results
+
+from .cards import Strip
+from .catalogue import Catalogue, Item
+from .composing import method_labels
+from .controls import Controls
+from .scene import Scene
+from .services import Services
+from .state import ANY, AppState
+
+_LABEL = {ANY: "all"}
+
+
+class Settling:
+    """What the state asks for, made true; ``busy`` while it does, so that nobody listens to it.
+
+    Attributes
+    ----------
+    catalogue : Catalogue or None
+        Of the study that is shown; None where it has no images.
+    items : tuple of Item
+        The images of the split and class.
+    trouble : (title, text), or () when there is none
+    """
+
+    def __init__(
+        self, state: AppState, services: Services, controls: Controls, strip: Strip
+    ) -> None:
+        self.state, self.services = state, services
+        self.controls, self.strip = controls, strip
+        self.catalogue: Catalogue | None = None
+        self.items: tuple[Item, ...] = ()
+        self.trouble: tuple[str, str] | tuple[()] = ()
+        self.busy = False
+
+    def settle(self) -> None:
+        """Bring every value of the state into what there is, and the widgets after it."""
+        self.busy = True
+        try:
+            with param.parameterized.batch_call_watchers(self.state):
+                self._settle_study()
+                if self.catalogue is not None:
+                    self._settle_images(self.catalogue)
+                    self._settle_model(self.catalogue)
+        finally:
+            self.busy = False
+
+    def _pick(self, name: str, known: Any, default: Any, called: str) -> Any:
+        """Return the state's value when it is known, else the default, with a notice."""
+        value = getattr(self.state, name)
+        if value in known:
+            return value
+        if value not in ("", None, self.state.param[name].default):
+            shown = str(value) if len(str(value)) <= 40 else str(value)[:40] + "…"
+            self.state.notify(f"There is no {called} “{shown}” here; the default is shown.")
+        setattr(self.state, name, default)
+        return default
+
+    def _settle_study(self) -> None:
+        opened = self.services.results
+        study = self._pick("study", opened, next(iter(opened)), "study")
+        self.controls.study.param.update(options=_titles(opened), value=study)
+        self.controls.study.visible = len(opened) > 1
+        self.catalogue, self.trouble = None, ()
+        try:
+            self.catalogue = self.services.catalogue(study)
+        except (XaievalError, OSError) as error:
+            self.trouble = ("The images of this study are not here", str(error))
+            return
+        if self.catalogue is None:
+            self.trouble = (
+                "Published results hold no images",
+                "They were re-aggregated from published runs; no model was run here. "
+                "The Batch page shows them.",
+            )
+        elif not self.catalogue.checkpoints:
+            self.trouble = (
+                "This study has no trained model here",
+                f"Train it first: xaieval train {self.services.results[study].study.id}",
+            )
+
+    def _settle_images(self, catalogue: Catalogue) -> None:
+        splits = (*catalogue.splits, ANY)
+        split = self._pick("split", splits, splits[0], "split")
+        self.controls.split.param.update(options={_LABEL.get(s, s): s for s in splits}, value=split)
+        classes = (ANY, *catalogue.classes)
+        class_name = self._pick("class_name", classes, ANY, "class")
+        self.controls.class_name.param.update(
+            options={_LABEL.get(c, c): c for c in classes}, value=class_name
+        )
+        self.items = catalogue.items(split, class_name)
+        ids = {item.id for item in self.items}
+        image = self.state.image
+        if image not in ids:
+            if image and catalogue.find(image) is None:
+                self.state.notify("The link's image is not in this study; another one is shown.")
+            first = next((item for item in self.items if item.has_mask), None)
+            first = first or (self.items[0] if self.items else None)
+            self.state.image = first.id if first else ""
+        listed = [{"id": item.id, "title": item.sample_id} for item in self.items]
+        if listed != self.strip.items:
+            self.strip.param.update(items=listed, selected=self.state.image)
+        else:
+            self.strip.selected = self.state.image
+
+    def _settle_model(self, catalogue: Catalogue) -> None:
+        seeds = catalogue.seeds
+        if seeds:
+            seed = self._pick("seed", seeds, seeds[0], "model seed")
+            self.controls.seed.param.update(options={str(s): s for s in seeds}, value=seed)
+        targets = ("predicted", "label", *catalogue.classes)
+        target = self._pick("target", targets, "predicted", "class")
+        named = {"the predicted one": "predicted", "the labelled one": "label"}
+        self.controls.target.param.update(
+            options={**named, **{c: c for c in catalogue.classes}}, value=target
+        )
+        metrics = list(self.controls.metric.options.values())
+        self.controls.metric.value = self._pick("metric", metrics, "topk_overlap", "metric")
+        unknown = [key for key in self.state.methods if key not in catalogue.methods]
+        if unknown:
+            self.state.notify(f"There is no method “{unknown[0][:40]}”; it was left out.")
+            self.state.methods = tuple(k for k in self.state.methods if k in catalogue.methods)
+        keys = self.state.methods or catalogue.first_methods
+        labels = method_labels(tuple(catalogue.methods.values()))
+        near = [key for key in catalogue.methods if key in {*catalogue.own_methods, *keys}]
+        self.controls.methods.param.update(
+            options={labels[key]: key for key in near}, value=list(keys)
+        )
+        self.controls.add_method.param.update(
+            groups=_by_family(catalogue, labels, without=near), value=""
+        )
+
+    def settle_scene(self, scene: Scene) -> None:
+        """Fit the K slider to the image: up to a quarter of it, or twice its mask."""
+        area = scene.picture.shape[0] * scene.picture.shape[1]
+        end = min(area, max(area // 4, 2 * scene.mask_px, self.state.k or 0))
+        value = min(self.state.k or scene.default_k, area)
+        self.busy = True
+        try:
+            if (self.controls.k.end, self.controls.k.value) != (end, value):
+                self.controls.k.param.update(end=end, value=value)
+            self.controls.k_reset.disabled = self.state.k is None
+        finally:
+            self.busy = False
+
+
+def _by_family(
+    catalogue: Catalogue, labels: dict[str, str], *, without: list[str]
+) -> dict[str, dict[str, str]]:
+    """Return family -> label -> key of the methods that are not at hand yet, with their cost.
+
+    "Nothing chosen" is an option too: a select whose value is none of its options takes the first.
+    """
+    groups: dict[str, dict[str, str]] = {"Not at hand yet": {"choose …": ""}}
+    for key, call in catalogue.methods.items():
+        if key not in without:
+            rows = f" · {call.cost:,} passes" if call.cost > 1 else ""
+            groups.setdefault(FAMILIES[call.spec.family], {})[f"{labels[key]}{rows}"] = key
+    return groups
+
+
+def _titles(opened: dict[str, Results]) -> dict[str, str]:
+    """Return title -> id; equal titles are told apart by their id."""
+    titles = [results.title for results in opened.values()]
+    return {
+        results.title if titles.count(results.title) == 1 else f"{results.title} ({key})": key
+        for key, results in opened.items()
+    }
