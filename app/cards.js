@@ -104,13 +104,13 @@ function fillRows(table, rows, caption) {
     if (row.share !== null) {
       el("div", "fill", track).style.width = `${100 * Math.max(0, Math.min(1, row.share))}%`;
     }
-    if (row.chance !== null) {
+    if (row.chance !== null && row.scale !== null) {
       const tick = el("div", "tick", track);
-      tick.style.left = `${100 * row.chance}%`;
+      tick.style.left = `${100 * row.chance / row.scale}%`;
       bar.title = `constant map: ${row.chance.toFixed(3)}`;
     }
-    if (row.ceiling !== null && row.ceiling !== undefined) {
-      el("div", "tick best", track).style.left = `${100 * row.ceiling}%`;
+    if (row.ceiling !== null && row.ceiling !== undefined && row.scale !== null) {
+      el("div", "tick best", track).style.left = `${100 * row.ceiling / row.scale}%`;
       const best = `best on this grid: ${row.ceiling.toFixed(3)}`;
       bar.title = [bar.title, best].filter(Boolean).join(" · ");
     }

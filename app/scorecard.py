@@ -17,8 +17,6 @@ from xaieval.types import Heatmap, Mask, Score
 TIE = 1e-9
 """Two scores tie when they differ by at most this much, as in the win rates."""
 SHOWN = ("topk_overlap", "mass_accuracy", "pointing_game", "iou", "auroc")
-SHARE_BOUND = frozenset({"topk_overlap", "precision", "mass_accuracy", "pointing_game"})
-"""Metrics on which a constant map scores its region's area share; on auroc it scores 0.5."""
 REASON_TEXT = {
     "empty-mask": "the mask is empty",
     "full-mask": "the mask covers the whole image",
@@ -271,16 +269,17 @@ def _sentence(text: str) -> str:
 def score_row(metric: str, found: Score, share: float, best: Score | None = None) -> dict[str, Any]:
     """Return one line of a card's table: text, bar length 0..1, where a constant map lies.
 
-    ``best`` is the ceiling of the method's grid, where there is one.
+    ``scale`` is the value at the bar's end, None where the score has no largest value; ``best``
+    the ceiling of the method's grid, where there is one.
     """
-    spec = parse_metric(metric).spec
-    low, high = spec.bounds
+    call = parse_metric(metric)
+    low, high = call.bounds
     undefined = math.isnan(found.value)
     length = None
     if not undefined and math.isfinite(low) and math.isfinite(high):
         length = (found.value - low) / (high - low)
-    chance = share if spec.id in SHARE_BOUND else 0.5 if spec.id == "auroc" else None
-    title = spec.summary
+    chance = call.chance_level(share)
+    title = call.spec.summary
     if found.reason is not None:
         title = f"Undefined: {REASON_TEXT[found.reason]}. {title}"
     if best is not None and chance is not None and best.value > chance and not undefined:
@@ -294,6 +293,7 @@ def score_row(metric: str, found: Score, share: float, best: Score | None = None
         "title": title,
         "text": "–" if undefined else f"{found.value:.3f}",
         "share": length,
+        "scale": high if math.isfinite(high) else None,
         "chance": chance,
         "ceiling": None if best is None or math.isnan(best.value) else best.value,
         "ranks": False,

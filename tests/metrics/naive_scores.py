@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 Map = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -78,3 +79,38 @@ def grown(mask: Mask, radius: float) -> Mask:
 def pointing_game(heatmap: Map, mask: Mask) -> float:
     top = {p for p in np.ndindex(heatmap.shape) if heatmap[p] == heatmap.max()}
     return len(top & pixels(mask)) / len(top)
+
+
+def top_set(heatmap: Map, k: int) -> set[tuple[int, int]]:
+    """The k highest pixels; tied ones at the border all or none, as near to k as can be."""
+    values = sorted((float(v) for v in heatmap.reshape(-1)), reverse=True)
+    without = {p for p in np.ndindex(heatmap.shape) if heatmap[p] > values[k - 1]}
+    with_all = {p for p in np.ndindex(heatmap.shape) if heatmap[p] >= values[k - 1]}
+    return without if without and k - len(without) < len(with_all) - k else with_all
+
+
+def pieces(chosen: set[tuple[int, int]]) -> list[int]:
+    """Sizes of the 8-connected pieces, by flooding."""
+    left, sizes = set(chosen), []
+    while left:
+        queue, size = [left.pop()], 0
+        while queue:
+            y, x = queue.pop()
+            size += 1
+            near = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
+            left -= near
+            queue += near
+        sizes.append(size)
+    return sizes
+
+
+def best_mass(mask: Mask, cells: tuple[int, int]) -> float:
+    """Largest share of mass in the mask over maps with one cell of a coarse grid at 1."""
+    torch = pytest.importorskip("torch")
+    best = 0.0
+    for place in np.ndindex(cells):
+        grid = torch.zeros(1, 1, *cells, dtype=torch.float64)
+        grid[0, 0, place[0], place[1]] = 1
+        drawn = torch.nn.functional.interpolate(grid, mask.shape, mode="bilinear")[0, 0].numpy()
+        best = max(best, float(drawn[mask].sum() / drawn.sum()))
+    return best

@@ -21,6 +21,7 @@ MAPS = {
     "ordinary": np.arange(16, dtype=np.float32).reshape(4, 4),
 }
 RANK = ("topk_overlap", "precision@K=5", "pointing_game")
+TOP = ("spatial_coherence", "n_components", "n_components@share=0.5")
 BINARISED = ("iou", "gt_coverage", "saliency_coverage")
 THRESHOLDS = ("", "[mean+1std]", "[percentile=50]", "[otsu]")
 
@@ -37,10 +38,20 @@ for name in ("flat", "zero"):
         for mask in ("part", "full")
     ]
     TABLE += [("hits", name, "part", 3 * A, None), ("recall@K=5", name, "part", 5 / 16, None)]
+    TABLE += [("regional_recall", name, mask, 2 / 16, None) for mask in ("part", "full")]
+    TABLE += [("lift@of=topk_overlap", name, mask, 1, None) for mask in ("part", "full")]
+    TABLE += [(key, name, mask, NAN, f"{name}-map") for key in TOP for mask in MASKS]
 TABLE += [
     ("mass_accuracy", "flat", "part", A, None),
     ("mass_accuracy", "zero", "part", NAN, "zero-map"),
     ("mass_accuracy", "zero", "full", NAN, "zero-map"),
+    ("regional_precision", "flat", "part", 100 * A, None),
+    ("lift", "flat", "part", 1, None),
+]
+TABLE += [
+    (key, "zero", mask, NAN, "zero-map")
+    for key in ("regional_precision", "lift")
+    for mask in ("part", "full")
 ]
 for name in MAPS:
     TABLE += [
@@ -48,9 +59,16 @@ for name in MAPS:
         for key in (*RANK, *BINARISED, "topk_iou", "mass_accuracy", "auroc", "hits", "recall@K=5")
     ]
     TABLE += [(key, name, "full", 1, None) for key in (*RANK, "topk_iou")]
+    TABLE += [
+        (key, name, "empty", NAN, "empty-mask")
+        for key in ("regional_precision", "regional_recall", "lift", "lift@of=pointing_game")
+    ]
     TABLE += [("auroc", name, "full", NAN, "full-mask")]
     TABLE += [("area_share", name, mask, MASKS[mask].mean(), None) for mask in MASKS]
 TABLE += [("mass_accuracy", name, "full", 1, None) for name in ("flat", "ordinary")]
+TABLE += [("regional_precision", name, "full", 100, None) for name in ("flat", "ordinary")]
+# the two highest pixels are neighbours
+TABLE += [("spatial_coherence", "ordinary", mask, 1, None) for mask in MASKS]
 # S = {R >= 7.5}: half of the map
 TABLE += [("iou", "ordinary", "full", 0.5, None), ("gt_coverage", "ordinary", "full", 0.5, None)]
 TABLE += [("saliency_coverage", "ordinary", "full", 1, None)]

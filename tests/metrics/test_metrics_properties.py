@@ -15,9 +15,10 @@ SHAPES = st.tuples(st.integers(2, 8), st.integers(2, 8))
 # Small whole numbers: ties are frequent, and affine changes by powers of two lose nothing.
 VALUES = st.integers(0, 12).map(float)
 RANK = ["topk_overlap", "topk_iou", "pointing_game", "auroc", "precision@K=3", "recall@K=2"]
+TOP = ["regional_recall", "regional_recall@share=0.3", "spatial_coherence", "n_components"]
 BINARISED = ["iou", "gt_coverage", "saliency_coverage", "iou[mean+1std]", "iou[percentile=75]"]
 LOCAL = [name for name, spec in METRICS.items() if "model" not in spec.needs]
-ALL = [*LOCAL, *RANK[4:], *BINARISED[3:]]
+ALL = [*LOCAL, *RANK[4:], *TOP[1:], *BINARISED[3:]]
 
 
 @st.composite
@@ -40,7 +41,7 @@ def test_identities_and_bounds(pair: tuple[np.ndarray, np.ndarray]) -> None:
     for key, call in zip(found, found.calls, strict=True):
         value, reason = found[key][0], found.reasons[key][0]
         assert np.isnan(value) == (reason is not None)
-        low, high = call.spec.bounds
+        low, high = call.bounds
         assert np.isnan(value) or low <= value <= high
     one = {key: found[key][0] for key in found}
     if not np.isnan(one["iou"]):
@@ -62,8 +63,8 @@ def test_a_positive_affine_change_leaves_rank_scores_alone(
 ) -> None:
     heatmap, mask = pair
     changed = (heatmap * np.float32(scale) + np.float32(shift)).astype(np.float32)
-    before = scored(heatmap, mask, RANK + BINARISED)
-    after = scored(changed, mask, RANK + BINARISED)
+    before = scored(heatmap, mask, RANK + TOP + BINARISED)
+    after = scored(changed, mask, RANK + TOP + BINARISED)
     assert after == pytest.approx(before, nan_ok=True, abs=0)
 
 
@@ -158,3 +159,75 @@ def test_large_maps_are_exact() -> None:
     keys = ["topk_overlap", "mass_accuracy", "auroc", "pointing_game"]
     found = score(heatmap, mask, metrics=keys)
     assert [found[key][0] for key in keys] == pytest.approx([0.5] * 4, abs=1e-12)
+
+
+@given(pairs())
+@settings(max_examples=100, deadline=None)
+def test_regional_scores_are_the_others_under_another_name(
+    pair: tuple[np.ndarray, np.ndarray],
+) -> None:
+    heatmap, mask = pair
+    k = max(1, int(0.1 * mask.size + 0.5))
+    keys = ["mass_accuracy", "regional_precision", "lift", "area_share", "lift@of=topk_overlap"]
+    found = scored(heatmap, mask, [*keys, "topk_overlap", f"recall@K={k}", "regional_recall"])
+    assert found["regional_precision"] == pytest.approx(100 * found["mass_accuracy"], nan_ok=True)
+    assert found["regional_recall"] == pytest.approx(found[f"recall@K={k}"], nan_ok=True)
+    area = found["area_share"]
+    assert found["lift"] * area == pytest.approx(found["mass_accuracy"], nan_ok=True)
+    assert found["lift@of=topk_overlap"] * area == pytest.approx(found["topk_overlap"], nan_ok=True)
+
+
+@given(pairs(), st.integers(1, 4))
+@settings(max_examples=100, deadline=None)
+def test_disjoint_regions_that_cover_the_image_share_its_mass(
+    pair: tuple[np.ndarray, np.ndarray], n: int
+) -> None:
+    heatmap, _ = pair
+    assume(heatmap.any())
+    parts = np.stack([np.arange(heatmap.size).reshape(heatmap.shape) % n == p for p in range(n)])
+    assume(parts.any(axis=(1, 2)).all())
+    keys = ["regional_precision", "regional_recall", "area_share"]
+    found = score(heatmap[None], parts[None], metrics=keys)
+    assert found["regional_precision"].sum() == pytest.approx(100)
+    k = max(1, int(0.1 * heatmap.size + 0.5))
+    sizes = parts.sum(axis=(1, 2))
+    assert (found["regional_recall"][0] * sizes).sum() == pytest.approx(k)
+
+
+@given(pairs())
+@settings(max_examples=100, deadline=None)
+def test_the_mask_does_not_enter_coherence(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    heatmap, mask = pair
+    both = np.stack([mask, np.zeros_like(mask)])[None]
+    found = score(heatmap[None], both, metrics=TOP[2:])
+    for key in TOP[2:]:
+        first, second = found[key][0]
+        assert first == second or (np.isnan(first) and np.isnan(second))
+    share, pieces = (found[key][0, 0] for key in TOP[2:])
+    if not np.isnan(share):
+        assert (share == 1) == (pieces == 1)
+        assert share >= 1 / pieces  # the largest piece is no smaller than the mean one
+
+
+@given(pairs(), st.floats(1, 3, width=16))
+@settings(max_examples=60, deadline=None)
+def test_chance_levels_are_what_a_flat_map_scores(
+    pair: tuple[np.ndarray, np.ndarray], value: float
+) -> None:
+    _, mask = pair
+    assume(mask.any() and not mask.all())
+    flat = np.full((1, *mask.shape), value, np.float32)
+    keys = [*ALL, "lift@of=topk_overlap", "lift@of=pointing_game"]
+    found = score(flat, mask[None], metrics=keys)
+    seen = set()
+    for key, call in zip(found, found.calls, strict=True):
+        chance = call.chance_level(mask.sum() / mask.size)
+        if chance is None:
+            continue
+        seen.add(key)
+        if call.spec.id == "regional_recall":  # the top is a whole number of pixels
+            assert abs(found[key][0] - chance) <= 1 / mask.size
+        else:
+            assert found[key][0] == pytest.approx(chance)
+    assert {"topk_overlap", "mass_accuracy", "pointing_game", "auroc", "precision@K=3"} < seen
+    assert {"regional_precision", "regional_recall", "lift"} < seen

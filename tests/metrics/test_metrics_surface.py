@@ -48,6 +48,14 @@ MASK = np.eye(4, dtype=bool)[None]
             "pointing_game@tolerance_px=15",
             "Pointing game (tolerance_px=15)",
         ),
+        (
+            "pointing_game@ties=clevr_xai,tolerance_px=2",
+            "pointing_game@tolerance_px=2,ties=clevr_xai",
+            "Pointing game (tolerance_px=2, ties=clevr_xai)",
+        ),
+        ("regional_recall@share=0.1", "regional_recall", "Regional recall"),
+        ("lift@of=mass_accuracy", "lift", "Lift"),
+        ("n_components@share=0.05", "n_components@share=0.05", "Connected pieces (share=0.05)"),
     ],
 )
 def test_keys_have_one_form(given: Any, key: str, label: str) -> None:
@@ -76,6 +84,9 @@ def test_keys_have_one_form(given: Any, key: str, label: str) -> None:
         ("pointing_game@tolerance_px=-1", "float >= 0"),
         ("pointing_game@tolerance_px=nan", "float >= 0"),
         ("pointing_game@tolerance_px=inf", "float >= 0"),
+        ("regional_recall@share=1.5", "bad share.*float >= 0 and <= 1, got '1.5'"),
+        ("pointing_game@ties=first", "unknown ties of the metric 'pointing_game'"),
+        ("lift@of=auroc", "unknown of of the metric 'lift'|unknown of"),
         ({"id": "precision", "K": 1.5}, "bad K"),
         ({"id": "precision", "K": True}, "bad K"),
         ({"K": 3}, "not a metric"),
@@ -95,7 +106,8 @@ def test_the_same_score_twice_counts_once() -> None:
 
 def test_the_table_says_what_every_score_is() -> None:
     wanted = ["topk_overlap", "topk_iou", "mass_accuracy", "pointing_game", "iou", "gt_coverage"]
-    wanted += ["saliency_coverage", "auroc", "area_share", "ceiling"]
+    wanted += ["saliency_coverage", "auroc", "regional_precision", "regional_recall"]
+    wanted += ["spatial_coherence", "lift", "area_share", "ceiling"]
     wanted += ["deletion", "insertion", "road", "falsification", "max_sensitivity"]
     wanted += ["adversarial_drift"]
     assert list(METRICS) == wanted
@@ -112,6 +124,7 @@ def test_the_table_says_what_every_score_is() -> None:
             evaluator = model if call.whole else None
             found = score(heatmap, heatmap > 800, metrics=[call], evaluator=evaluator)[call.key]
             low, high = variant.bounds
+            assert call.bounds == variant.bounds
             assert low <= found[0] <= high
 
 
@@ -214,7 +227,7 @@ def test_signed_maps_need_a_pooling_for_mass() -> None:
     found = score(signed, MASK, metrics="mass_accuracy", rules=Rules(pooling="sum,pos"))
     assert found["mass_accuracy"][0] == pytest.approx((2 + 7) / 28)  # 0..7 is left, 2 and 7 inside
     fine = [key for key in LOCAL if METRICS[key].signed_ok]
-    assert set(LOCAL) - set(fine) == {"mass_accuracy"}
+    assert set(LOCAL) - set(fine) == {"mass_accuracy", "regional_precision", "lift"}
     assert np.isfinite([v[0] for v in score(signed, MASK, metrics=fine).values()]).all()
 
 

@@ -44,5 +44,6 @@ SPEC = MetricSpec(
     summary="probability that a pixel inside the mask ranks above one outside, ties half",
     needs=frozenset({"rank"}),
     fn=auroc,
+    chance=0.5,
     paper="Mann and Whitney 1947; ties as in scikit-learn",
 )

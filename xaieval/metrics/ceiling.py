@@ -11,6 +11,8 @@ import numpy.typing as npt
 from xaieval.errors import unknown
 from xaieval.metrics.auroc import auroc
 from xaieval.metrics.ranking import RankedMap, Ranking
+from xaieval.metrics.regional_precision import PERCENT
+from xaieval.metrics.regional_recall import regional_recall
 from xaieval.metrics.rules import Rules
 from xaieval.metrics.spec import MetricSpec, Options, Param, Variant
 from xaieval.metrics.topk_iou import topk_iou
@@ -24,8 +26,9 @@ _ORACLES: dict[str, Callable[[Ranking, Options, Rules], Score]] = {
     "topk_overlap": topk_overlap,
     "topk_iou": topk_iou,
     "auroc": auroc,
+    "regional_recall": regional_recall,
 }
-SCORES = ("mass_accuracy", *_ORACLES)
+SCORES = ("mass_accuracy", "regional_precision", *_ORACLES)
 """Scores that have a ceiling."""
 
 
@@ -96,11 +99,12 @@ def _weights(mask: Mask, grid: Grid) -> tuple[Floats, Floats]:
 def ceiling(ranking: Ranking, options: Options, rules: Rules) -> Score:
     """Return the best score that a non-negative map on the method's own grid can reach.
 
-    Option ``of`` names the score. For ``mass_accuracy`` the exact bound: the best single cell. For
-    ``topk_overlap``, ``topk_iou`` and ``auroc`` the score of an oracle, the mask averaged onto the
-    grid and drawn again; a little more may be possible. 1 for methods that draw every pixel by
-    itself. Show ``(score − area) / (ceiling − area)`` beside the raw score: a coarse map is not
-    to be blamed for what no map of its kind can do.
+    Option ``of`` names the score. For ``mass_accuracy`` the exact bound: the best single cell; for
+    ``regional_precision`` the same in percent. For ``topk_overlap``, ``topk_iou``, ``auroc`` and
+    ``regional_recall`` the score of an oracle, the mask averaged onto the grid and drawn again; a
+    little more may be possible. 1 for methods that draw every pixel by itself (but min(1, K / |M|)
+    for ``regional_recall``). Show ``(score − area) / (ceiling − area)`` beside the raw score: a
+    coarse map is not to be blamed for what no map of its kind can do.
 
     Undefined where the mask is (``empty-mask``, ``full-mask`` for auroc).
 
@@ -118,8 +122,9 @@ def ceiling(ranking: Ranking, options: Options, rules: Rules) -> Score:
     grid = ranking.map.grid
     if ranking.mask_reason:
         return Score(math.nan, ranking.mask_reason)
-    if of == "mass_accuracy":
-        return Score(1.0 if grid is None else mass_ceiling(ranking.mask, grid))
+    if of in ("mass_accuracy", "regional_precision"):
+        best_share = 1.0 if grid is None else mass_ceiling(ranking.mask, grid)
+        return Score(best_share if of == "mass_accuracy" else PERCENT * best_share)
     best = ranking.mask.astype(np.float32) if grid is None else oracle_map(ranking.mask, grid)
     return _ORACLES[of](Ranking(RankedMap(best), ranking.mask), {}, rules)
 
@@ -137,6 +142,12 @@ SPEC = MetricSpec(
             key="ceiling@of=topk_overlap",
             label="Ceiling (of=topk_overlap)",
             summary="Top-K overlap of the mask itself, averaged onto the method's grid",
+        ),
+        Variant(
+            key="ceiling@of=regional_precision",
+            label="Ceiling (of=regional_precision)",
+            summary="the best regional precision on the method's own grid, percent",
+            bounds=(0.0, PERCENT),
         ),
     ),
     paper="this package",

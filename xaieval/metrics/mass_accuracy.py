@@ -49,6 +49,7 @@ SPEC = MetricSpec(
     summary="share of the heatmap's sum inside the mask",
     needs=frozenset({"mass"}),
     fn=mass_accuracy,
+    chance="area_share",
     signed_ok=False,
     paper="Arras et al. 2022; Wang et al. 2020 (energy-based pointing game)",
 )

@@ -6,7 +6,7 @@ import math
 
 from xaieval.metrics.ranking import Ranking
 from xaieval.metrics.rules import Rules
-from xaieval.metrics.spec import MetricSpec, Options, Param, Variant
+from xaieval.metrics.spec import TIES, MetricSpec, Options, Param, Variant, tie_rule
 from xaieval.types import Score
 
 
@@ -27,7 +27,7 @@ def pointing_game(ranking: Ranking, options: Options, rules: Rules) -> Score:
     if ranking.mask_reason:
         return Score(math.nan, ranking.mask_reason)
     radius = float(options.get("tolerance_px", rules.tolerance_px))
-    return Score(ranking.dilated(radius).hits(1, rules.ties))
+    return Score(ranking.dilated(radius).hits(1, tie_rule(options, rules)))
 
 
 SPEC = MetricSpec(
@@ -36,12 +36,18 @@ SPEC = MetricSpec(
     summary="share of the heatmap's maxima inside the mask",
     needs=frozenset({"rank"}),
     fn=pointing_game,
-    params=(Param("tolerance_px", float, "radius by which the mask grows, px", minimum=0),),
+    chance="area_share",
+    params=(Param("tolerance_px", float, "radius by which the mask grows, px", minimum=0), TIES),
     variants=(
         Variant(
             key="pointing_game@tolerance_px=15",
             label="Pointing game (tolerance_px=15)",
             summary="the mask grown by 15 px first, as Zhang et al. 2016",
+        ),
+        Variant(
+            key="pointing_game@ties=explanation_alignment",
+            label="Pointing game (ties=explanation_alignment)",
+            summary="the first maximum row by row, as the Explanation Alignment notebooks",
         ),
     ),
     paper="Zhang et al. 2016",

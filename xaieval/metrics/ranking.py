@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, label
 
 from xaieval.errors import MetricError, unknown
 from xaieval.types import Grid, Mask
@@ -60,6 +60,7 @@ class RankedMap:
                 where=where,
                 fix="replace non-finite values before scoring and say how many there were",
             )
+        self._pieces: dict[int, tuple[int, ...]] = {}
 
     @cached_property
     def ascending(self) -> Floats:
@@ -92,6 +93,21 @@ class RankedMap:
         upto = np.searchsorted(self.ascending, theta, "right")
         below = np.searchsorted(self.ascending, theta, "left")
         return theta, self.size - upto, upto - below
+
+    def pieces(self, k: int) -> tuple[int, ...]:
+        """Return the sizes, px, of the 8-connected pieces of the map's top of about k pixels.
+
+        Of the pixels tied at the k-th highest value all belong to the top or none: whichever
+        leaves it nearer to k (none only if a pixel lies above them; all when equally near).
+        ``k`` in 1..N.
+        """
+        if k not in self._pieces:
+            theta, above, tied = (found[0] for found in self.border(np.array([k], np.int64)))
+            nearer_without = above > 0 and k - above < above + tied - k
+            top = self.flat > theta if nearer_without else self.flat >= theta
+            named, _ = label(top.reshape(self.shape), structure=np.ones((3, 3)))
+            self._pieces[k] = tuple(np.bincount(named.reshape(-1))[1:].tolist())
+        return self._pieces[k]
 
     def check_k(self, ks: Ints) -> None:
         """Raise a MetricError unless every K lies in 0..N."""

@@ -17,11 +17,15 @@ from xaieval.metrics import (
     gt_coverage,
     insertion,
     iou,
+    lift,
     mass_accuracy,
     max_sensitivity,
     pointing_game,
+    regional_precision,
+    regional_recall,
     road,
     saliency_coverage,
+    spatial_coherence,
     topk_iou,
     topk_overlap,
 )
@@ -40,6 +44,10 @@ METRICS: Table[MetricSpec] = Table(
         gt_coverage.SPEC,
         saliency_coverage.SPEC,
         auroc.SPEC,
+        regional_precision.SPEC,
+        regional_recall.SPEC,
+        spatial_coherence.SPEC,
+        lift.SPEC,
         area_share.SPEC,
         ceiling.SPEC,
         deletion.SPEC,
@@ -87,9 +95,9 @@ def parse_metric(metric: MetricLike) -> MetricCall:
         raise ConfigError("not a metric", expected='a key or a mapping with "id"', got=repr(metric))
     spec, variant = _find(name)
     label, fn, read, params = spec.label, spec.fn, spec.read, spec.params
-    better = spec.higher_is_better
+    of: MetricSpec | Variant = spec
     if variant is not None:
-        label, better = variant.label, variant.higher_is_better
+        label, of = variant.label, variant
         if variant.fn is not None:
             fn, params = variant.fn, variant.params
         read = variant.read or read
@@ -99,6 +107,7 @@ def parse_metric(metric: MetricLike) -> MetricCall:
     key += f"[{bracket}]" if bracket is not None else ""
     key += f"@{','.join(notes)}" if notes else ""
     notes = [str(bracket), *notes] if bracket is not None else notes
+    bounds = next((v.bounds for v in spec.variants if v.key == key), of.bounds)
     return MetricCall(
         key=key,
         spec=spec,
@@ -107,7 +116,9 @@ def parse_metric(metric: MetricLike) -> MetricCall:
         label=f"{label} ({', '.join(notes)})" if notes else label,
         fn=fn,
         read=read,
-        higher_is_better=better,
+        higher_is_better=of.higher_is_better,
+        bounds=bounds,
+        chance=of.chance,
     )
 
 
@@ -179,8 +190,11 @@ def _value(name: str, param: Param, given: Option) -> Option:
         bad = bad or value != given  # an int option given as 1.5
     if param.minimum is not None and not isinstance(value, str):
         bad = bad or value < param.minimum
+    if param.maximum is not None and not isinstance(value, str):
+        bad = bad or value > param.maximum
     if bad:
         least = f" >= {param.minimum:g}" if param.minimum is not None else ""
+        least += f" and <= {param.maximum:g}" if param.maximum is not None else ""
         raise ConfigError(
             f"bad {param.name} of the metric {name!r}",
             expected=f"{param.type.__name__}{least}",

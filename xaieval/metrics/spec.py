@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from xaieval.errors import MetricError
 from xaieval.metrics.evaluator import Subject, Work
-from xaieval.metrics.ranking import RankedMap, Ranking
+from xaieval.metrics.ranking import TIE_RULES, RankedMap, Ranking
 from xaieval.metrics.rules import Rules
 from xaieval.types import Score
 
@@ -20,6 +20,9 @@ ModelFunction = Callable[[RankedMap, Subject, Options], Work[Any]]
 Reader = Callable[[Any], Score]
 """What a key reads from what the model's score found."""
 Need = Literal["rank", "mass", "binarised", "model"]
+Chance = float | str | None
+"""What a map without information scores: a number; "area_share", that part of the bounds; the
+name of an option that says it; None where there is no such number."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,18 @@ class Param:
     minimum: float | None = None
     default: Option | None = None
     choices: tuple[str, ...] = ()
+    maximum: float | None = None
+
+
+TIES = Param(
+    "ties", str, "which of the tied pixels count, as in the rules", choices=tuple(TIE_RULES)
+)
+"""For scores of order: a tie rule of the key's own."""
+
+
+def tie_rule(options: Options, rules: Rules) -> str:
+    """Return the key's own tie rule, else that of the rules."""
+    return str(options.get("ties", rules.ties))
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,7 @@ class Variant:
     bounds: tuple[float, float] = (0.0, 1.0)
     read: Reader | None = None
     higher_is_better: bool | None = True
+    chance: Chance = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +88,8 @@ class MetricSpec:
         None where the number is no quality (area_share).
     bounds : (float, float)
         Smallest and largest value.
+    chance : float, str or None
+        What a map without information scores (``Chance``).
     signed_ok : bool
         Whether maps with negative values can be scored.
     params, variants : tuples
@@ -95,6 +113,7 @@ class MetricSpec:
     read: Reader | None = field(default=None, repr=False)
     higher_is_better: bool | None = True
     bounds: tuple[float, float] = (0.0, 1.0)
+    chance: Chance = None
     signed_ok: bool = True
     params: tuple[Param, ...] = ()
     variants: tuple[Variant, ...] = ()
@@ -130,6 +149,8 @@ class MetricCall:
         For people: "Precision (K=412)".
     higher_is_better : bool or None
         Of this key; a variant may differ from its score.
+    bounds : (float, float)
+        Of this key.
     """
 
     key: str
@@ -140,6 +161,18 @@ class MetricCall:
     fn: ScoreFunction | None = field(default=None, repr=False)
     read: Reader | None = field(default=None, repr=False)
     higher_is_better: bool | None = True
+    bounds: tuple[float, float] = (0.0, 1.0)
+    chance: Chance = None
+
+    def chance_level(self, area_share: float) -> float | None:
+        """Return what a map without information scores on a region of a given area share.
+
+        None where there is no such number. Tolerances that grow the mask are not looked at.
+        """
+        if self.chance == "area_share":
+            return self.bounds[0] + area_share * (self.bounds[1] - self.bounds[0])
+        found = self.settings[self.chance] if isinstance(self.chance, str) else self.chance
+        return None if found is None else float(found)
 
     @property
     def whole(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xaieval.metrics.ranking import Ranking
 from xaieval.metrics.rules import Rules
-from xaieval.metrics.spec import MetricSpec, Options
+from xaieval.metrics.spec import TIES, MetricSpec, Options
 from xaieval.metrics.topk_overlap import topk_overlap
 from xaieval.types import Score
 
@@ -33,5 +33,6 @@ SPEC = MetricSpec(
     summary="r / (2 − r) of the Top-K overlap r",
     needs=frozenset({"rank"}),
     fn=topk_iou,
+    params=(TIES,),
     paper="project_iml (its code's TKO)",
 )

@@ -6,7 +6,7 @@ import math
 
 from xaieval.metrics.ranking import Ranking
 from xaieval.metrics.rules import Rules
-from xaieval.metrics.spec import MetricSpec, Options, Param, Variant
+from xaieval.metrics.spec import TIES, MetricSpec, Options, Param, Variant, tie_rule
 from xaieval.types import Score
 
 
@@ -25,14 +25,14 @@ def topk_overlap(ranking: Ranking, options: Options, rules: Rules) -> Score:
     """
     if ranking.mask_reason:
         return Score(math.nan, ranking.mask_reason)
-    return Score(ranking.hits(ranking.k, rules.ties) / ranking.k)
+    return Score(ranking.hits(ranking.k, tie_rule(options, rules)) / ranking.k)
 
 
 def hits(ranking: Ranking, options: Options, rules: Rules) -> Score:
     """Return the (expected) number of the K highest pixels inside the mask; K = |M| by default."""
     if ranking.mask_reason:
         return Score(math.nan, ranking.mask_reason)
-    return Score(ranking.hits(int(options.get("K", ranking.k)), rules.ties))
+    return Score(ranking.hits(int(options.get("K", ranking.k)), tie_rule(options, rules)))
 
 
 def precision(ranking: Ranking, options: Options, rules: Rules) -> Score:
@@ -55,6 +55,8 @@ SPEC = MetricSpec(
     summary="share of the K highest pixels inside the mask, K = mask area",
     needs=frozenset({"rank"}),
     fn=topk_overlap,
+    chance="area_share",
+    params=(TIES,),
     variants=(
         Variant(
             key="precision@K=412",
@@ -62,7 +64,8 @@ SPEC = MetricSpec(
             summary="hits(K) / K for a K of one's own",
             name="precision",
             fn=precision,
-            params=(_K,),
+            params=(_K, TIES),
+            chance="area_share",
         ),
         Variant(
             key="recall@K=412",
@@ -70,7 +73,7 @@ SPEC = MetricSpec(
             summary="hits(K) / mask area",
             name="recall",
             fn=recall,
-            params=(_K,),
+            params=(_K, TIES),
         ),
         Variant(
             key="hits",
@@ -78,7 +81,7 @@ SPEC = MetricSpec(
             summary="expected number of the K highest pixels inside the mask, px (also hits@K=412)",
             name="hits",
             fn=hits,
-            params=(Param("K", int, "default: mask area, px", minimum=1),),
+            params=(Param("K", int, "default: mask area, px", minimum=1), TIES),
             bounds=(0.0, math.inf),
         ),
     ),
