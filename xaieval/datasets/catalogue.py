@@ -9,7 +9,7 @@ from typing import Any
 
 import platformdirs
 
-from xaieval.datasets import coffee_leaf, folder, mvtec, synthetic_hazelnut
+from xaieval.datasets import celebamask_hq, coffee_leaf, folder, mvtec, synthetic_hazelnut
 from xaieval.datasets.base import Dataset, DatasetSpec
 from xaieval.errors import ConfigError, DataError
 from xaieval.table import Table
@@ -24,6 +24,7 @@ DATASETS: Table[DatasetSpec] = Table(
         mvtec.HAZELNUT_TOY,
         coffee_leaf.SPEC,
         mvtec.MVTEC,
+        celebamask_hq.SPEC,
         folder.SPEC,
     ),
     group="xaieval.datasets",

@@ -41,6 +41,7 @@ def check(path: str | Path, name: str | None = None) -> list[Problem]:
         return sorted(error.problems, key=lambda problem: problem.path)
     except DataError as error:
         return [as_problem(error, root)]
+    root = dataset.root or root  # a folder named by its parent
     problems = [*dataset.problems, *_dataset_problems(dataset, root)]
     for record in dataset.records:
         problems += _record_problems(dataset, record, root)

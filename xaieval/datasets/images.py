@@ -56,7 +56,7 @@ def read_image(path: Path) -> Image:
         When the file is missing, a folder, empty, no image, damaged, or holds floats or 32-bit
         integers, whose black and white nobody knows.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         upright = _upright(image)
         if image.mode.startswith("I"):
             return _rgb(np.round(_sixteen_bits(upright, path) / 257).astype(np.uint8))
@@ -79,7 +79,7 @@ def read_mask(path: Path) -> Mask:
     DataError
         As ``read_image``.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         upright = _upright(image)
         if image.mode.startswith(("I", "F")):
             return np.array(upright) > 0
@@ -99,7 +99,7 @@ def read_index_mask(path: Path) -> npt.NDArray[np.int32]:
     DataError
         As ``read_image``; also for colour images, which hold no indices.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
             raise DataError(
                 "not an index mask",
@@ -119,7 +119,7 @@ def image_size(path: Path) -> tuple[int, int]:
     DataError
         As ``read_image``, as far as the header shows it.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         width, height = image.size
         if isinstance(image, TiffImageFile):  # Pillow's versions differ in what size says here
             width, height = (image.tag_v2[tag] for tag in (IMAGEWIDTH, IMAGELENGTH))
@@ -134,7 +134,7 @@ def is_sideways(path: Path) -> bool:
     DataError
         As ``read_image``, as far as the header shows it.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         return _orientation(image) in _SIDEWAYS
 
 
@@ -152,8 +152,8 @@ def turn_like(values: Values, image: Path) -> Values:
     upright = image_size(image)
     if values.shape == upright or values.shape != upright[::-1]:
         return values
-    with _opened(image) as opened:
-        orientation = _orientation(opened)
+    with opened(image) as stored:
+        orientation = _orientation(stored)
     if orientation not in _SIDEWAYS:
         return values
     turned = PIL.Image.fromarray(values).transpose(_UPRIGHT[orientation])
@@ -168,7 +168,7 @@ def verify(path: Path) -> None:
     DataError
         When they do not match.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         image.verify()
 
 
@@ -196,7 +196,7 @@ def read_empty(image: Path, region: str) -> dict[str, Mask]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[PIL.Image.Image]:
+def opened(path: Path) -> Iterator[PIL.Image.Image]:
     """Open a file lazily; whatever fails until the block ends becomes one clear DataError."""
     if path.is_dir():
         raise DataError(
