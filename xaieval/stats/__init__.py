@@ -1,6 +1,14 @@
 """Win rates, their spread over seeds, intervals and box figures: pure functions of tables."""
 
+from xaieval.stats.crossed import Crossed
 from xaieval.stats.populations import MASK_CAUSES, Population, population
+from xaieval.stats.regional import (
+    causes,
+    cells,
+    correlation,
+    over_images,
+    region_table,
+)
 from xaieval.stats.spread import (
     FEW_IMAGES,
     BoxStatistics,
@@ -17,12 +25,18 @@ __all__ = [
     "MASK_CAUSES",
     "OVERALL",
     "BoxStatistics",
+    "Crossed",
     "Population",
     "StandIn",
     "balanced_accuracy",
     "box_statistics",
+    "causes",
+    "cells",
+    "correlation",
+    "over_images",
     "over_seeds",
     "population",
+    "region_table",
     "stand_in",
     "wilson",
     "win_rates",
