@@ -11,7 +11,6 @@ from xaieval.export.exhibits import (
     view_boxes,
 )
 from xaieval.export.files import (
-    FIGURE_FORMATS,
     TABLE_FORMATS,
     export_figure,
     export_table,
@@ -20,6 +19,7 @@ from xaieval.export.files import (
     sidecar,
 )
 from xaieval.export.latex import cell_text, frame_latex, is_numeric
+from xaieval.figures.saving import FIGURE_FORMATS
 
 __all__ = [
     "EXHIBITS",

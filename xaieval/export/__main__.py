@@ -8,7 +8,8 @@ import click
 
 from xaieval.errors import XaievalError
 from xaieval.export.exhibits import EXHIBITS, Exhibit, Population, TieRule, View
-from xaieval.export.files import FIGURE_FORMATS, TABLE_FORMATS, save
+from xaieval.export.files import TABLE_FORMATS, save
+from xaieval.figures.saving import FIGURE_FORMATS
 from xaieval.study import Results
 
 

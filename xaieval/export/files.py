@@ -8,7 +8,6 @@ versions, digests and the command that makes the same file again:
 
 from __future__ import annotations
 
-import io
 import json
 import platform
 import shlex
@@ -16,7 +15,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
@@ -33,10 +31,10 @@ from xaieval.export.exhibits import (
 )
 from xaieval.export.latex import latex_table
 from xaieval.figures.printed import print_curves, print_win_rates
+from xaieval.figures.saving import FIGURE_FORMATS, figure_bytes
 from xaieval.files import write_bytes, write_json
 from xaieval.study import Results
 
-FIGURE_FORMATS = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
 TABLE_FORMATS = {"csv": "text/csv", "tex": "text/x-tex", "json": "application/json"}
 
 
@@ -74,16 +72,7 @@ def export_figure(results: Results, view: View, *, format: str = "png") -> bytes
             "this exhibit is a table only", where=view.exhibit, fix="choose csv, tex or json"
         )
     source = f"{title}. {command(results, view, format=format)}"
-    made_by = f"xaieval {xaieval.__version__}"
-    metadata: dict[str, dict[str, str | None]] = {
-        "png": {"Description": source, "Software": made_by},
-        "svg": {"Description": source, "Creator": made_by, "Date": None},
-        "pdf": {"Subject": source, "Creator": made_by, "CreationDate": None},
-    }
-    stream = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "xaieval", "svg.fonttype": "none", "pdf.fonttype": 42}):
-        figure.savefig(stream, format=format, dpi=300, metadata=metadata[format])
-    return stream.getvalue()
+    return figure_bytes(figure, format=format, source=source)
 
 
 def export_table(results: Results, view: View, *, format: str = "csv") -> str:

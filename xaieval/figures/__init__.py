@@ -1,4 +1,4 @@
-"""Figures of a study, from its tables: Bokeh boxplots, HoloViews curves, matplotlib for paper.
+"""Figures, from tables: Bokeh for pages, HoloViews for curves, matplotlib for paper.
 
 They know no page and no session. Names are imported when first used, so that printing a table
 never loads a drawing library.
@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from xaieval.figures.boxes import Boxes
     from xaieval.figures.boxplot import BoxFigure, win_rate_figure
+    from xaieval.figures.chart import Chart
+    from xaieval.figures.chart_bokeh import draw_chart
+    from xaieval.figures.chart_parts import chart_note
+    from xaieval.figures.chart_print import print_chart
     from xaieval.figures.curves import QUANTITIES, curve_table
     from xaieval.figures.printed import print_curves, print_win_rates
     from xaieval.figures.training import curve_figure
@@ -19,9 +23,13 @@ if TYPE_CHECKING:
 _HOME = {
     "BoxFigure": "boxplot",
     "Boxes": "boxes",
+    "Chart": "chart",
     "QUANTITIES": "curves",
+    "chart_note": "chart_parts",
     "curve_figure": "training",
     "curve_table": "curves",
+    "draw_chart": "chart_bokeh",
+    "print_chart": "chart_print",
     "print_curves": "printed",
     "print_win_rates": "printed",
     "win_rate_figure": "boxplot",
@@ -31,8 +39,12 @@ __all__ = [
     "QUANTITIES",
     "BoxFigure",
     "Boxes",
+    "Chart",
+    "chart_note",
     "curve_figure",
     "curve_table",
+    "draw_chart",
+    "print_chart",
     "print_curves",
     "print_win_rates",
     "win_rate_figure",

@@ -30,6 +30,19 @@ _PUBLISHED: dict[str, tuple[str, str]] = {
 }
 _PUBLISHED_SPARE = (("#8a4b9e", "#d4a5e3"), ("#46508f", "#a3adf0"), ("#a0527f", "#e0a3c6"))
 
+# Groups that are no methods, after Paul Tol's schemes (https://sronpersonalpages.nl/~pault/),
+# darkened for a light ground and lightened for a dark one.
+_GROUPS = (
+    ("#33608f", "#8db8e8"),
+    ("#c2413f", "#f5929d"),
+    ("#1f7a33", "#7fcf8e"),
+    ("#8a6d00", "#d9cc63"),
+    ("#8a2f72", "#e08ac0"),
+    ("#167a94", "#7fd3ea"),
+    ("#6450a8", "#b8a9e0"),
+    ("#5c6166", "#b3b8c0"),
+)
+
 MARKS = ("circle", "square", "triangle", "diamond", "hex", "inverted_triangle", "star")
 """Marks of the points, by the method's place among the competitors (Bokeh's names)."""
 
@@ -107,3 +120,13 @@ def method_marks(keys: Sequence[str]) -> dict[str, str]:
     {'gradcam': 'circle', 'saliency': 'square'}
     """
     return {key: MARKS[i % len(MARKS)] for i, key in enumerate(keys)}
+
+
+def group_colours(count: int, *, mode: Mode = "light") -> list[str]:
+    """Return colours for groups that are no methods; with the marks, 56 differ.
+
+    >>> group_colours(2)
+    ['#33608f', '#c2413f']
+    """
+    place = 0 if mode == "light" else 1
+    return [_GROUPS[i % len(_GROUPS)][place] for i in range(count)]

@@ -20,8 +20,7 @@ from xaieval.figures.boxes import Boxes, head_text
 from xaieval.figures.curves import QUANTITIES, curve_floor, curve_table, wants_log
 from xaieval.figures.palette import INKS, Mode, Origin, method_colours, method_marks
 
-# Bokeh's marks in matplotlib's letters.
-_MARKS = {
+LETTERS = {
     "circle": "o",
     "square": "s",
     "triangle": "^",
@@ -30,7 +29,8 @@ _MARKS = {
     "inverted_triangle": "v",
     "star": "*",
 }
-_STYLE = {
+"""Bokeh's marks in matplotlib's letters."""
+STYLE = {
     "font.size": 8,
     "font.family": "sans-serif",
     "axes.linewidth": 0.6,
@@ -39,13 +39,15 @@ _STYLE = {
 }
 
 
-def _new(width_in: float, height_in: float, mode: Mode) -> Figure:
+def new_figure(width_in: float, height_in: float, mode: Mode) -> Figure:
+    """Return an empty figure that no window and no global state knows."""
     figure = Figure(figsize=(width_in, height_in), layout="constrained", facecolor=INKS[mode].paper)
     FigureCanvasAgg(figure)
     return figure
 
 
-def _quiet(axes: Any, mode: Mode) -> None:
+def quiet(axes: Any, mode: Mode) -> None:
+    """Give axes the page's quiet look."""
     ink = INKS[mode]
     axes.set_facecolor(ink.band)
     axes.spines[:].set_visible(False)
@@ -79,18 +81,18 @@ def print_win_rates(
     -------
     matplotlib Figure, 2.1 in per row high
     """
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         ink = INKS[mode]
         n_rows, n_columns = max(len(data.splits), 1), max(len(data.classes), 1)
         width = min(max(1.5 + n_columns * (0.35 + 0.36 * len(data.methods)), 4.5), 14)
-        figure = _new(width, 2.1 * n_rows + 0.8, mode)
+        figure = new_figure(width, 2.1 * n_rows + 0.8, mode)
         grid = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
         colours = method_colours(data.methods, mode=mode, origin=origin)
         marks = method_marks(data.methods)
         for i, split in enumerate(data.splits):
             for j, name in enumerate(data.classes):
                 axes = grid[i][j]
-                _quiet(axes, mode)
+                quiet(axes, mode)
                 _cell(axes, data, split, name, colours, marks, mode, origin)
                 if j == 0:
                     axes.set_ylabel(f"{split.capitalize()}: {value_label}")
@@ -174,7 +176,7 @@ def _cell(
         axes.plot(
             x + points["shift"] * half,
             points["value"],
-            _MARKS[marks[box["method_id"]]],
+            LETTERS[marks[box["method_id"]]],
             markersize=3.6,
             markerfacecolor=ink.band if published else colour,
             markeredgecolor=colour if published else ink.band,
@@ -198,7 +200,7 @@ def _legend(
             [],
             [],
             linestyle="",
-            marker=_MARKS[marks[method]],
+            marker=LETTERS[marks[method]],
             markerfacecolor="none" if published else colours[method],
             markeredgecolor=colours[method],
             markersize=5,
@@ -225,16 +227,16 @@ def print_curves(
     Quantities that the history does not hold are left out; losses that span 10 times or more on
     a logarithmic axis, where the band is cut when mean − std is not positive.
     """
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         ink = INKS[mode]
         tables = {q: curve_table(history, q) for q in quantities}
         tables = {q: t[t["split"].isin(splits)] for q, t in tables.items()}
         shown = {q: t for q, t in tables.items() if len(t)}
-        figure = _new(2.9 * max(len(shown), 1), 2.7, mode)
+        figure = new_figure(2.9 * max(len(shown), 1), 2.7, mode)
         grid = figure.subplots(1, max(len(shown), 1), squeeze=False)[0]
         colours = {"train": ink.train, "test": ink.test}
         for axes, (quantity, table) in zip(grid, shown.items(), strict=False):
-            _quiet(axes, mode)
+            quiet(axes, mode)
             log = quantity.startswith("loss") and wants_log(table)
             floor = curve_floor(table) if log else -np.inf
             for split in splits:

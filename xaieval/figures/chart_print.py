@@ -1,0 +1,253 @@
+"""Charts drawn with matplotlib, for paper: the same tables and signs as on the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from xaieval.figures.chart import Chart
+from xaieval.figures.chart_parts import Parts, cell_ink, chart_parts, heat_parts, wrapped
+from xaieval.figures.palette import INKS, Ink, Mode
+from xaieval.figures.printed import LETTERS, STYLE, new_figure, quiet
+from xaieval.figures.saving import figure_bytes
+
+_WIDTH_IN = 6.4
+_SIGN_IN = 0.068  # mean width of a sign at 8 points
+_FEW = 14
+_CELLS = 150
+
+
+def print_chart(chart: Chart, *, format: str = "svg", mode: Mode = "light") -> bytes:
+    """Draw a chart for paper.
+
+    The same chart gives the same bytes. Title above, what is left out (if anything) under it.
+
+    Parameters
+    ----------
+    format : "svg", "png" or "pdf"
+
+    Raises
+    ------
+    ConfigError
+        When the format is unknown.
+    """
+    with mpl.rc_context(STYLE):
+        figure = _heat(chart, mode) if chart.kind == "heat" else _plot(chart, mode)
+        return figure_bytes(figure, format=format, source=f"{chart.title}. {chart.caption}".strip())
+
+
+def _plot(chart: Chart, mode: Mode) -> Any:
+    ink, parts = INKS[mode], chart_parts(chart, mode=mode)
+    n_boxes = len(parts.boxes) if chart.kind == "boxes" else len(parts.ticks) * 0.8
+    width = min(max(_WIDTH_IN, 0.26 * n_boxes + 1), 14)
+    figure = new_figure(width, 3.6, mode)
+    axes = figure.subplots()
+    quiet(axes, mode)
+    axes.set_xlim(*parts.x_range)
+    axes.set_ylim(*parts.y_range)
+    if not parts.ticks:
+        axes.grid(axis="x", color=ink.line, linewidth=0.6)
+    {"boxes": _boxes, "bars": _bars, "lines": _lines, "points": _points}[chart.kind](
+        axes, chart, parts, ink
+    )
+    if chart.kind != "bars":
+        _marks(axes, parts, ink)
+    for at, text in chart.lines_at:
+        axes.axhline(at, color=ink.muted, linestyle=":", linewidth=1)
+        axes.annotate(
+            _plain(text), (1, at), xycoords=("axes fraction", "data"), xytext=(-3, 2),
+            textcoords="offset points", ha="right", fontsize=7, color=ink.muted,
+        )  # fmt: skip
+    if parts.ticks:
+        _names(axes.xaxis, list(parts.ticks.values()), width - 0.8)
+    axes.set_xlabel(_plain(chart.x_label))
+    axes.set_ylabel(_plain(chart.y_label))
+    _legend(figure, chart, parts, ink, width)
+    _title(figure, chart, parts.note, ink, width)
+    return figure
+
+
+def _boxes(axes: Any, chart: Chart, parts: Parts, ink: Ink) -> None:
+    for _, box in parts.boxes.iterrows():
+        x, left, right, colour = box["x"], box["left"], box["right"], box["colour"]
+        ends = [box["whisker_low"], box["q1"], np.nan, box["q3"], box["whisker_high"]]
+        axes.plot([x] * 5, ends, color=colour, linewidth=1)
+        axes.add_patch(
+            Rectangle(
+                (left, box["q1"]),
+                right - left,
+                box["q3"] - box["q1"],
+                facecolor=mpl.colors.to_rgba(colour, 0.24),
+                edgecolor=colour,
+                linewidth=1,
+                zorder=2,
+            )
+        )
+        axes.plot([left, right], [box["median"]] * 2, color=colour, linewidth=2)
+        axes.plot([left, right], [box["mean"]] * 2, "--", color=colour, linewidth=1.2)
+    _reference_ticks(axes, chart, parts, ink)
+
+
+def _bars(axes: Any, chart: Chart, parts: Parts, ink: Ink) -> None:
+    rows = parts.rows
+    axes.bar(rows["x"], rows["y"], rows["right"] - rows["left"], color=rows["colour"], alpha=0.85)
+    axes.axhline(0, color=ink.line, linewidth=0.8)
+    if chart.low and chart.high:
+        axes.vlines(rows["x"], rows["low"], rows["high"], color=ink.text, linewidth=1)
+    if chart.reference:
+        axes.hlines(rows["reference"], rows["left"], rows["right"], color=ink.text, linewidth=2)
+
+
+def _lines(axes: Any, chart: Chart, parts: Parts, ink: Ink) -> None:
+    for one in parts.series:
+        part = parts.rows[parts.rows["key"] == one.key].sort_values("x", kind="stable")
+        if chart.low and chart.high:
+            axes.fill_between(
+                part["x"], part["low"], part["high"], color=one.colour, alpha=0.16, lw=0
+            )
+        axes.plot(part["x"], part["y"], color=one.colour, linewidth=1.4)
+
+
+def _points(axes: Any, chart: Chart, parts: Parts, ink: Ink) -> None:
+    rows = parts.rows
+    if chart.low and chart.high:
+        axes.vlines(rows["x"], rows["low"], rows["high"], color=rows["colour"], linewidth=1)
+    if parts.trend:
+        (x0, y0), (x1, y1) = parts.trend
+        axes.plot([x0, x1], [y0, y1], "--", color=ink.muted, linewidth=1.2)
+    if chart.label and len(rows) <= _FEW:
+        middle = sum(parts.x_range) / 2
+        for _, row in rows.iterrows():
+            right = row["x"] >= middle
+            axes.annotate(
+                _plain(row["label"]), (row["x"], row["y"]), xytext=(-5 if right else 5, 0),
+                textcoords="offset points", ha="right" if right else "left", va="center",
+                fontsize=7, color=ink.muted,
+            )  # fmt: skip
+    _reference_ticks(axes, chart, parts, ink)
+
+
+def _marks(axes: Any, parts: Parts, ink: Ink) -> None:
+    many = len(parts.rows) > 300
+    for one in parts.series:
+        part = parts.rows[parts.rows["key"] == one.key]
+        axes.plot(
+            part["x"],
+            part["y"],
+            LETTERS[one.mark],
+            markersize=2 if many else 4,
+            markerfacecolor=one.colour,
+            markeredgecolor=ink.band,
+            markeredgewidth=0.2 if many else 0.4,
+            alpha=0.6 if many else 1,
+            zorder=4,
+            rasterized=len(parts.rows) > 2000,
+        )
+
+
+def _reference_ticks(axes: Any, chart: Chart, parts: Parts, ink: Ink) -> None:
+    if chart.reference and parts.ticks:
+        each = parts.rows.drop_duplicates("category")
+        middle = np.round(each["x"])
+        axes.hlines(
+            each["reference"], middle - 0.42, middle + 0.42, color=ink.text, linewidth=2, zorder=5
+        )
+
+
+def _names(axis: Any, names: list[str], room_in: float) -> None:
+    """Put names at 0, 1, 2, …: in lines where they fit so, else slanted."""
+    signs = int(room_in / max(len(names), 1) / _SIGN_IN)
+    lines = [wrapped(name, max(signs, 6)) for name in names]
+    longest = max((len(line) for text in lines for line in text.split("\n")), default=0)
+    slanted = longest > signs
+    if slanted:
+        lines = [name.replace("\n", " · ") for name in names]
+    axis.set_ticks(range(len(names)), [_plain(line) for line in lines])
+    if slanted:
+        for label in axis.get_ticklabels():
+            label.set(rotation=36, ha="right", rotation_mode="anchor")
+
+
+def _legend(figure: Any, chart: Chart, parts: Parts, ink: Ink, width: float) -> None:
+    handles: list[Any] = []
+    if chart.group and len(parts.series) > 1:
+        handles = [
+            Line2D(
+                [],
+                [],
+                linestyle="-" if chart.kind == "lines" else "",
+                color=one.colour,
+                marker="s" if chart.kind == "bars" else LETTERS[one.mark],
+                markersize=5,
+                label=_plain(one.label),
+            )
+            for one in parts.series
+        ]
+    if chart.kind == "boxes":
+        handles.append(Line2D([], [], color=ink.text, linewidth=2, label="median"))
+        handles.append(Line2D([], [], color=ink.text, linewidth=1.2, ls="--", label="mean"))
+    if chart.reference:
+        text = _plain(chart.reference.replace("_", " "))
+        handles.append(Line2D([], [], color=ink.text, linewidth=2, label=text))
+    if handles:
+        longest = max(len(handle.get_label()) for handle in handles)
+        figure.legend(
+            handles=handles,
+            loc="outside lower center",
+            ncols=max(min(int(width / (longest * _SIGN_IN + 0.5)), len(handles)), 1),
+            frameon=False,
+            labelcolor=ink.text,
+        )
+
+
+def _title(figure: Any, chart: Chart, note: str, ink: Ink, width: float) -> None:
+    text = wrapped(chart.title, int(width / 0.075))
+    text = f"{text}\n({note})" if note else text
+    figure.suptitle(_plain(text), fontsize=9, color=ink.text)
+
+
+def _plain(text: str) -> str:
+    """Return a text that matplotlib draws as it is, dollars too."""
+    return text.replace("$", r"\$")
+
+
+def _heat(chart: Chart, mode: Mode) -> Any:
+    ink, heat = INKS[mode], heat_parts(chart)
+    rows, columns = len(heat.y_names), len(heat.x_names)
+    longest = max((len(name) for name in heat.y_names), default=0)
+    width = min(max(_WIDTH_IN, 0.36 * columns + 1.2 + longest * _SIGN_IN), 14)
+    figure = new_figure(width, min(max(1.4 + 0.24 * rows, 2.2), 12), mode)
+    axes = figure.subplots()
+    quiet(axes, mode)
+    axes.grid(False)
+    grid = np.full((rows, columns), np.nan)
+    for x, y, value in heat.cells[["x", "y", "value"]].itertuples(index=False):
+        grid[int(y), int(x)] = value
+    drawn = axes.pcolormesh(
+        np.arange(columns + 1) - 0.5,
+        np.arange(rows + 1) - 0.5,
+        np.ma.masked_invalid(grid),
+        cmap="cividis",
+        vmin=heat.low,
+        vmax=heat.high,
+        edgecolors=ink.paper,
+        linewidth=0.6,
+    )
+    if len(heat.cells) <= _CELLS:
+        for x, y, value, text in heat.cells[["x", "y", "value", "text"]].itertuples(index=False):
+            colour = cell_ink(value, heat.low, heat.high) or ink.muted
+            axes.text(x, y, text, ha="center", va="center", fontsize=7, color=colour)
+    axes.set_yticks(range(rows), [_plain(name) for name in heat.y_names])
+    _names(axes.xaxis, list(heat.x_names), width - 1.4 - longest * _SIGN_IN)
+    axes.set_xlabel(_plain(chart.x_label))
+    axes.set_ylabel(_plain(chart.y_label))
+    bar = figure.colorbar(drawn, ax=axes, pad=0.02, fraction=0.04)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(colors=ink.muted, length=0)
+    bar.set_label(_plain(str(chart.value).replace("_", " ")), color=ink.text)
+    _title(figure, chart, "", ink, width)
+    return figure
