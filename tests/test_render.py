@@ -17,6 +17,7 @@ from PIL import Image as PILImage
 from xaieval.errors import ConfigError
 from xaieval.render import (
     COLOUR_MAPS,
+    PART_COLOURS,
     TOPK_COLOURS,
     colour_table,
     colourise,
@@ -26,6 +27,9 @@ from xaieval.render import (
     levels,
     outline_path,
     overlay,
+    part_layer,
+    part_legend,
+    part_overlay,
     rgb,
     thumbnail,
     topk_layer,
@@ -207,13 +211,49 @@ def lab(colour: np.ndarray) -> np.ndarray:
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
 
+def linear_rgb(colour: str) -> np.ndarray:
+    srgb = np.array(rgb(colour)) / 255
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+def closest(colours: tuple[str, ...], sight: str) -> float:
+    seen = [lab(np.array(CVD[sight]) @ linear_rgb(colour)) for colour in colours]
+    return min(float(np.linalg.norm(a - b)) for a, b in itertools.combinations(seen, 2))
+
+
 @pytest.mark.parametrize("sight", CVD)
 def test_marks_differ_for_every_kind_of_sight(sight: str) -> None:
     """CIE76 distance of at least 25 in L*a*b*: far beyond what can be confused."""
-    linear = []
-    for colour in (*TOPK_COLOURS.values(), "#ffffff"):
-        srgb = np.array(rgb(colour)) / 255
-        linear.append(np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4))
-    seen = [lab(np.array(CVD[sight]) @ colour) for colour in linear]
-    distances = [float(np.linalg.norm(a - b)) for a, b in itertools.combinations(seen, 2)]
-    assert min(distances) >= 25, distances
+    assert closest((*TOPK_COLOURS.values(), "#ffffff"), sight) >= 25
+
+
+def test_twenty_five_parts_and_more_can_be_told_apart() -> None:
+    assert len(PART_COLOURS) >= 25
+    assert closest((*PART_COLOURS, "#000000", "#ffffff", "#74777b"), "none") >= 25
+    for sight in ("protanopia", "deuteranopia"):
+        assert closest(PART_COLOURS[:7], sight) >= 15
+
+
+INDEX = np.array([[0, 0, 1], [255, 2, 1]], np.uint8)
+
+
+def test_part_layer_by_hand() -> None:
+    colours = ["#ff0000", "#00ff00"]
+    layer = part_layer(INDEX, colours=colours)
+    assert layer[0, 0].tolist() == [255, 0, 0, 255]
+    assert layer[1, 2].tolist() == [0, 255, 0, 255]
+    assert layer[1, :2, 3].tolist() == [0, 0]  # 255 is no part, 2 has no colour
+    assert (part_layer(INDEX.astype(int) - 1, colours=colours)[0, :2, 3] == 0).all()
+
+
+def test_part_overlay_keeps_orientation_and_draws_borders() -> None:
+    picture = np.full((2, 3, 3), 100, np.uint8)
+    drawn = part_overlay(picture, INDEX, colours=["#ff0000", "#00ff00"], opacity=0.5)
+    assert drawn[0, 0].tolist() == [178, 50, 50]  # 100/2 + 255/2, rounded to even
+    assert drawn[0, 2].sum() < picture[0, 2].sum()  # a border: the left neighbour is another part
+    assert np.array_equal(part_overlay(picture, INDEX, opacity=0), picture)
+
+
+def test_part_legend_names_what_is_there() -> None:
+    names = ["skin", "nose", "hair", "hat"]
+    assert part_legend(INDEX, names) == list(zip(names[:3], PART_COLOURS[:3], strict=True))

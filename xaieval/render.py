@@ -1,4 +1,4 @@
-"""Pictures of heatmaps: colour maps, overlays, mask outlines, Top-K overlays, encoded images.
+"""Pictures of heatmaps: colour maps, overlays, outlines, Top-K overlays, parts, encoded images.
 
 Arrays go in, arrays or bytes come out; nothing here knows of pages or sessions. Every array has its
 origin in the upper left corner, rows first, as ``Image`` and ``Mask`` do.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -31,6 +32,16 @@ COLOUR_MAPS = ("inferno", "cividis", "jet")
 TOPK_COLOURS = {"hit": "#f5d90a", "miss": "#3f7fff", "false_alarm": "#e0402a"}
 """Far apart from each other and from white (CIE76 at least 25), also for protanopia, deuteranopia
 and tritanopia (Machado, Oliveira and Fernandes 2009, severity 1): tests/test_render.py."""
+
+PART_COLOURS = (
+    "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7",
+    "#1010ed", "#4451d3", "#92102a", "#10ed78", "#851078", "#9f9251", "#b9edb9",
+    "#10e0ed", "#6b3751", "#92511d", "#d31db9", "#e0acac", "#b96bed", "#ed1d37",
+    "#9fd351", "#6b10ac", "#b91ded", "#6bd385", "#376b51", "#e0105e",
+)  # fmt: skip
+"""Of the parts of a picture, in the order of their numbers. The first seven are Okabe and Ito's,
+which the colour-blind tell apart (https://jfly.uni-koeln.de/color/); each further one is the colour
+farthest from all before it, from black, white and mid-grey: CIE76 at least 25 between any two."""
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow's "L"
 _QUALITY = {"jpeg": 90, "webp": 88}
@@ -141,6 +152,63 @@ def topk_overlay(
     grey = (picture @ _LUMA)[..., None] * dim
     mixed = np.asarray(np.rint(grey * (1 - share) + layer[..., :3] * share), np.uint8)
     return mixed if mask is None else draw_outline(mixed, mask, width_px=1)
+
+
+def part_layer(index: npt.NDArray[np.integer], *, colours: Sequence[str] = PART_COLOURS) -> Layer:
+    """Colour a picture's parts.
+
+    Parameters
+    ----------
+    index : int (H, W)
+        Number of each pixel's part. Numbers that have no colour (-1, 255) are no part.
+    colours : sequence of ``#rrggbb``
+        By number.
+
+    Returns
+    -------
+    uint8 (H, W, 4)
+        Opaque on parts, transparent elsewhere.
+
+    >>> part_layer(np.array([[0, 255]]), colours=["#ff8000"]).tolist()
+    [[[255, 128, 0, 255], [0, 0, 0, 0]]]
+    """
+    table = np.array([*((*rgb(colour), 255) for colour in colours), (0, 0, 0, 0)], np.uint8)
+    known = (index >= 0) & (index < len(colours))
+    return np.asarray(table[np.where(known, index, len(colours))], np.uint8)
+
+
+def part_overlay(
+    picture: Image,
+    index: npt.NDArray[np.integer],
+    *,
+    colours: Sequence[str] = PART_COLOURS,
+    opacity: float = 0.6,
+) -> Image:
+    """Blend ``part_layer`` over its picture (H, W, 3), with a dark line where two parts meet."""
+    layer = part_layer(index, colours=colours)
+    share = layer[..., 3:] / 255.0 * opacity
+    mixed = np.rint(picture * (1 - share) + layer[..., :3] * share)
+    border = np.zeros(index.shape, bool)
+    border[:, 1:] |= index[:, 1:] != index[:, :-1]
+    border[1:] |= index[1:] != index[:-1]
+    mixed[border] *= 1 - 0.6 * opacity
+    return np.asarray(mixed, np.uint8)
+
+
+def part_legend(
+    index: npt.NDArray[np.integer], names: Sequence[str], *, colours: Sequence[str] = PART_COLOURS
+) -> list[tuple[str, str]]:
+    """Return (name, colour) of every part that a picture has, by number.
+
+    >>> part_legend(np.array([[1, 255]]), ["nose", "hair"], colours=["#ff8000", "#0080ff"])
+    [('hair', '#0080ff')]
+    """
+    there = set(np.unique(index).tolist())
+    return [
+        (name, colour)
+        for number, (name, colour) in enumerate(zip(names, colours, strict=False))
+        if number in there
+    ]
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
