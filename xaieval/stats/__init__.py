@@ -1,7 +1,7 @@
 """Win rates, their spread over seeds, intervals and box figures: pure functions of tables."""
 
-from xaieval.stats.crossed import Crossed
 from xaieval.stats.populations import MASK_CAUSES, Population, population
+from xaieval.stats.ratios import Ratios
 from xaieval.stats.regional import (
     causes,
     cells,
@@ -25,8 +25,8 @@ __all__ = [
     "MASK_CAUSES",
     "OVERALL",
     "BoxStatistics",
-    "Crossed",
     "Population",
+    "Ratios",
     "StandIn",
     "balanced_accuracy",
     "box_statistics",

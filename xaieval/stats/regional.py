@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xaieval.stats.crossed import Crossed
 from xaieval.stats.populations import MASK_CAUSES, Frame, PopulationName, need
+from xaieval.stats.ratios import Ratios
 
 REGION_COLUMNS = (
     "n",
@@ -111,7 +111,7 @@ def region_table(
     """
     need(scores, [*_NEEDED, *by])
     why = causes(scores, population=population)
-    crossed = Crossed(scores["image"], scores["seed"])
+    ratios = Ratios(scores["image"], scores["seed"])
     by = list(by)
     whole = scores.assign(cause=why, area=scores.get("area", math.nan))
     if scale is not None:
@@ -122,11 +122,11 @@ def region_table(
         found = over_images(part, by=by)
         row = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
         row |= _spread(found, part)
-        row["low"], row["high"] = crossed.interval(part, "value")
+        row["low"], row["high"] = ratios.interval(part, "value")
         row |= {"lift": math.nan, "lift_low": math.nan, "lift_high": math.nan}
         if scale is not None and len(part) and found["area"].sum() > 0:
             row["lift"] = float(found["value"].sum() / (scale * found["area"].sum()))
-            row["lift_low"], row["lift_high"] = crossed.interval(part, "value", "chance")
+            row["lift_low"], row["lift_high"] = ratios.interval(part, "value", "chance")
         rows.append(row | _left_out(group, found))
     return pd.DataFrame(rows, columns=[*by, *REGION_COLUMNS])
 
@@ -178,12 +178,12 @@ def cells(
     joined = parts[0].merge(
         parts[1][[*keys, "value"]].rename(columns={"value": "y"}), on=keys, how="inner"
     )
-    crossed = Crossed(joined["image"], joined["seed"])
+    ratios = Ratios(joined["image"], joined["seed"])
     rows: list[dict[str, Any]] = []
     by = list(by)
     for key, group in joined.groupby(by, sort=False, observed=True):
         images = group.groupby("sample_id", sort=False)[["value", "y"]].mean()
-        low, high = crossed.interval(group, "y")
+        low, high = ratios.interval(group, "y")
         row = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
         means = {"x": float(images["value"].mean()), "y": float(images["y"].mean())}
         rows.append(row | means | {"low": low, "high": high, "n": len(images)})

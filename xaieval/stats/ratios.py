@@ -1,4 +1,4 @@
-"""Intervals of means and ratios where every seed has seen the same images."""
+"""Intervals of many means and ratios of one table, where every seed has seen the same images."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from xaieval.digest import rng
 from xaieval.errors import ResultsError
+from xaieval.stats.intervals import Floats, interval_of
 from xaieval.stats.populations import Frame, need
 
 DRAWS = 1000
-Doubles = npt.NDArray[np.float64]
 
 
-class Crossed:
+class Ratios:
     """Two-way bootstrap over images and seeds: both drawn anew, their weights multiplied.
 
     The test images recur under every seed, so images alone would make an interval too narrow, and
     so would seeds alone (Owen 2007, The pigeonhole bootstrap). With one seed only the images are
     drawn, with one image only the seeds; with one of both there is no interval. The same images
-    and seeds give the same draws.
+    and seeds give the same draws, which all groups share. Widened for few seeds as ``two_way`` is
+    (``intervals.widened``).
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ class Crossed:
             raise ResultsError("bad interval", expected="0 < confidence < 1, draws > 0")
         self._images = pd.Index(sorted(set(images)))
         self._seeds = pd.Index(sorted(set(seeds)))
-        self._tails = (1 - confidence) / 2, (1 + confidence) / 2
-        generator = rng("crossed", len(self._images), len(self._seeds), draws)
+        self._confidence = confidence
+        generator = rng("ratios", len(self._images), len(self._seeds), draws)
         self._of_images = _weights(generator, draws, len(self._images))
         self._of_seeds = _weights(generator, draws, len(self._seeds))
 
@@ -65,7 +65,7 @@ class Crossed:
             When a column is missing.
 
         >>> rows = pd.DataFrame({"image": list("abab"), "seed": [1, 1, 2, 2], "y": [3.0] * 4})
-        >>> Crossed("ab", [1, 2]).interval(rows, "y")
+        >>> Ratios("ab", [1, 2]).interval(rows, "y")
         (3.0, 3.0)
         """
         need(rows, ["image", "seed", y, *([x] if x else [])])
@@ -79,19 +79,33 @@ class Crossed:
         np.add.at(under, (image, seed), kept[x].to_numpy(np.float64) if x else 1.0)
         of_images = self._of_images[:, images] if len(images) > 1 else np.ones((len(self), 1))
         of_seeds = self._of_seeds[:, seeds] if len(seeds) > 1 else np.ones((len(self), 1))
-        top = ((of_images @ over) * of_seeds).sum(1)
-        bottom = ((of_images @ under) * of_seeds).sum(1)
-        found = top[bottom > 0] / bottom[bottom > 0]
-        if not found.size:
+        both = _ratio(of_images, of_seeds, over, under)
+        by_seeds = _ratio(np.ones_like(of_images), of_seeds, over, under)
+        total = under.sum()
+        if not total > 0:
             return math.nan, math.nan
-        low, high = np.quantile(found, self._tails)
-        return float(low), float(high)
+        return interval_of(
+            both,
+            by_seeds,
+            estimate=float(over.sum() / total),
+            n_seeds=len(seeds),
+            confidence=self._confidence,
+            few_seeds="widen",
+        )
 
     def __len__(self) -> int:
         return len(self._of_images)
 
 
-def _weights(generator: np.random.Generator, draws: int, n: int) -> Doubles:
+def _ratio(of_images: Floats, of_seeds: Floats, over: Floats, under: Floats) -> Floats:
+    """Return Σ w_i v_s over / Σ w_i v_s under per draw; NaN where nothing was drawn."""
+    top = ((of_images @ over) * of_seeds).sum(1)
+    bottom = ((of_images @ under) * of_seeds).sum(1)
+    found: Floats = np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
+    return found
+
+
+def _weights(generator: np.random.Generator, draws: int, n: int) -> Floats:
     """Return how often each of n is drawn, n times with replacement: (draws, n)."""
     if not n:
         return np.ones((draws, 0))
