@@ -271,6 +271,8 @@ class DatasetSpec:
         What ``open`` takes; anything else is an error with a suggestion.
     folder : str or None
         Its folder name under the environment variable ``XAIEVAL_DATA``.
+    standalone : bool
+        Where its folder is nowhere, ``open`` gets None and makes the images itself.
     """
 
     id: str
@@ -286,6 +288,7 @@ class DatasetSpec:
     download: Download | None = None
     builtin: bool = False
     folder: str | None = None
+    standalone: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def open(self, path: Path | None, options: Mapping[str, Any] | None = None) -> Dataset:

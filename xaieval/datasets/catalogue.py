@@ -9,7 +9,14 @@ from typing import Any
 
 import platformdirs
 
-from xaieval.datasets import celebamask_hq, coffee_leaf, folder, mvtec, synthetic_hazelnut
+from xaieval.datasets import (
+    celebamask_hq,
+    coffee_leaf,
+    decoy_mnist,
+    folder,
+    mvtec,
+    synthetic_hazelnut,
+)
 from xaieval.datasets.base import Dataset, DatasetSpec
 from xaieval.errors import ConfigError, DataError
 from xaieval.table import Table
@@ -25,6 +32,7 @@ DATASETS: Table[DatasetSpec] = Table(
         coffee_leaf.SPEC,
         mvtec.MVTEC,
         celebamask_hq.SPEC,
+        decoy_mnist.SPEC,
         folder.SPEC,
     ),
     group="xaieval.datasets",
@@ -68,7 +76,7 @@ def open_dataset(
             raise ConfigError(f"{name} is built in", got=f"the path {path}", fix="give no path")
         where = None
     else:
-        where = locate(spec) if path is None else Path(path).expanduser()
+        where = _found(spec) if path is None else Path(path).expanduser()
     dataset = spec.open(where, options)
     if strict and dataset.problems:
         raise dataset.problems[0].error()
@@ -101,6 +109,16 @@ def locate(spec: DatasetSpec) -> Path:
         where=" or ".join(map(str, places)),
         fix=f"{get}name its folder with --data PATH",
     )
+
+
+def _found(spec: DatasetSpec) -> Path | None:
+    """Return the folder of a dataset; None where it has none and can do without."""
+    try:
+        return locate(spec)
+    except DataError:
+        if spec.standalone:
+            return None
+        raise
 
 
 def detect_layout(path: str | Path) -> str:
