@@ -17,7 +17,7 @@ import numpy as np
 def _plain(value: Any) -> Any:
     """Reduce a value to JSON types in one canonical way."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {key: _plain(item) for key, item in counted_fields(value).items()}
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (bytes, bytearray)):
@@ -42,6 +42,23 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
     raise TypeError(f"a {type(value).__name__} has no canonical form and cannot be digested")
+
+
+LATER: Mapping[str, Any] = {"later": True}
+"""Metadata of a dataclass field that came after values had been digested without it."""
+
+
+def counted_fields(value: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass that take part in its digest.
+
+    A field marked ``field(default=…, metadata=LATER)`` counts only when it differs from its
+    default, so that what was digested before it existed is still known as the same.
+    """
+    return {
+        f.name: getattr(value, f.name)
+        for f in dataclasses.fields(value)
+        if not f.metadata.get("later") or getattr(value, f.name) != f.default
+    }
 
 
 def canonical_json(value: Any) -> str:

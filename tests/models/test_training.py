@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from xaieval.digest import rng
+from xaieval.digest import canonical_json, rng
 from xaieval.errors import Cancelled, ConfigError, DataError, ModelError, ResultsError
 from xaieval.models import (
     ModelConfig,
@@ -296,3 +296,36 @@ def test_unwritable_output_shows_before_training(tmp_path):
 def test_impossible_options_are_refused(change):
     with pytest.raises(ConfigError):
         TrainOptions(**change)
+
+
+def test_plain_descent_with_a_falling_rate(tmp_path):
+    options = replace(
+        OPTIONS, optimizer="sgd", momentum=0.5, lr=0.1, schedule="step", gamma=0.5, epochs=2
+    )
+    rates = []
+    step = torch.optim.SGD.step
+
+    def watched(self, *args, **kwargs):
+        rates.append(self.param_groups[0]["lr"])
+        assert self.param_groups[0]["momentum"] == 0.5
+        return step(self, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.SGD, "step", watched)
+        run(tmp_path / "a.safetensors", options=options)
+    assert rates == [0.1] * 3 + [0.05] * 3
+    assert read_card(tmp_path / "a.safetensors").options == options
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"optimizer": "adagrad"}, {"momentum": 0.5}, {"gamma": 0.0}, {"gamma": 1.5}]
+)
+def test_bad_options_of_descent(wrong):
+    with pytest.raises(ConfigError):
+        TrainOptions(**wrong)
+
+
+def test_options_that_came_later_leave_old_digests_alone():
+    assert "momentum" not in canonical_json(TrainOptions())
+    changed = TrainOptions(optimizer="sgd", momentum=0.5)
+    assert '"momentum":0.5' in canonical_json(changed)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from xaieval.digest import LATER
 from xaieval.errors import ConfigError
 from xaieval.models.augment import parse_augment
 
-Schedule = Literal["constant", "cosine"]
+Schedule = Literal["constant", "cosine", "step"]
+Optimizer = Literal["adam", "sgd"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class TrainOptions:
     ----------
     epochs, batch : int
     lr : float
-        Learning rate of Adam.
+        Learning rate.
     beta : float
         Weight of the mask loss; 0 trains the classifier alone.
     augment : str
@@ -27,8 +29,14 @@ class TrainOptions:
         or ``"none"``. Training pictures only; masks go along.
     weight_decay : float
         Decoupled (AdamW); 0 is plain Adam.
-    schedule : {"constant", "cosine"}
-        Cosine falls from ``lr`` to 0 over the run, step by step.
+    schedule : {"constant", "cosine", "step"}
+        Cosine falls from ``lr`` to 0 over the run, step by step; "step" multiplies the rate by
+        ``gamma`` after each epoch.
+    optimizer : {"adam", "sgd"}
+    momentum : float
+        Of "sgd".
+    gamma : float
+        Of the schedule "step".
     encoder_weights : str or None
         File of pretrained weights (.safetensors, .pt, .pth) with torchvision's names.
     freeze_batchnorm : bool
@@ -56,21 +64,34 @@ class TrainOptions:
     freeze_batchnorm: bool = False
     recalibrate: bool = False
     freeze_encoder_blocks: int = 0
+    optimizer: Optimizer = field(default="adam", metadata=LATER)
+    momentum: float = field(default=0.0, metadata=LATER)
+    gamma: float = field(default=0.7, metadata=LATER)
 
     def __post_init__(self) -> None:
-        for field, low in (("epochs", 1), ("batch", 2), ("freeze_encoder_blocks", 0)):
-            value = getattr(self, field)
+        for key, low in (("epochs", 1), ("batch", 2), ("freeze_encoder_blocks", 0)):
+            value = getattr(self, key)
             if not isinstance(value, int) or value < low:
-                raise ConfigError(f"bad {field}", expected=f"an integer ≥ {low}", got=value)
+                raise ConfigError(f"bad {key}", expected=f"an integer ≥ {low}", got=value)
         if not self.lr > 0:
             raise ConfigError("bad lr", expected="a number > 0", got=self.lr)
-        for field in ("beta", "weight_decay"):
-            if not getattr(self, field) >= 0:
-                raise ConfigError(f"bad {field}", expected="a number ≥ 0", got=getattr(self, field))
+        for key in ("beta", "weight_decay"):
+            if not getattr(self, key) >= 0:
+                raise ConfigError(f"bad {key}", expected="a number ≥ 0", got=getattr(self, key))
         if self.schedule not in get_args(Schedule):
             raise ConfigError(
                 "unknown schedule", expected=f"one of {get_args(Schedule)}", got=self.schedule
             )
+        if self.optimizer not in get_args(Optimizer):
+            raise ConfigError(
+                "unknown optimizer", expected=f"one of {get_args(Optimizer)}", got=self.optimizer
+            )
+        if not 0 <= self.momentum < 1 or (self.momentum and self.optimizer != "sgd"):
+            raise ConfigError(
+                "bad momentum", expected="0 to below 1, of optimizer 'sgd'", got=self.momentum
+            )
+        if not 0 < self.gamma <= 1:
+            raise ConfigError("bad gamma", expected="more than 0, at most 1", got=self.gamma)
         parse_augment(self.augment)
         if self.encoder_weights is not None:
             object.__setattr__(self, "encoder_weights", str(self.encoder_weights))

@@ -83,11 +83,7 @@ class Trainer:
         self.several = data.task == "multilabel"
         self.weights = self._weights().to(device)
         self.net = self._network()
-        self.optimizer = torch.optim.AdamW(
-            [p for p in self.net.parameters() if p.requires_grad],
-            lr=options.lr,
-            weight_decay=options.weight_decay,
-        )
+        self.optimizer = _optimizer(self.net, options)
 
     def _load(self, *, region: str | None, strict: bool, memory_bytes: int) -> None:
         data, fold = self.data, self.fold
@@ -249,6 +245,8 @@ class Trainer:
     def _lr(self, epoch: float) -> float:
         if self.options.schedule == "constant":
             return self.options.lr
+        if self.options.schedule == "step":
+            return self.options.lr * self.options.gamma ** math.floor(epoch)
         return self.options.lr * 0.5 * (1 + math.cos(math.pi * epoch / self.options.epochs))
 
     def tell(self, *, step: int = 0, running_s: float = 0.0) -> None:
@@ -321,3 +319,15 @@ class Trainer:
             task=self.data.task,
             versions={**versions(), "device": self.device.type},
         )
+
+
+def _optimizer(net: MultitaskNet, options: TrainOptions) -> torch.optim.Optimizer:
+    parameters = [p for p in net.parameters() if p.requires_grad]
+    if options.optimizer == "sgd":
+        return torch.optim.SGD(
+            parameters,
+            lr=options.lr,
+            momentum=options.momentum,
+            weight_decay=options.weight_decay,
+        )
+    return torch.optim.AdamW(parameters, lr=options.lr, weight_decay=options.weight_decay)

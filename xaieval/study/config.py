@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from xaieval.digest import digest
+from xaieval.digest import counted_fields, digest
 from xaieval.errors import ConfigError, unknown
 from xaieval.study.settings import (
     DataSettings,
@@ -53,7 +53,7 @@ class Study:
         data = self.data
         model = dataclasses.asdict(self.model)
         del model["encoder_weights"]
-        train = dataclasses.asdict(self.train)
+        train = counted_fields(self.train)
         del train["seeds"]
         split = {
             "scheme": data.split_scheme,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from xaieval.digest import LATER
 from xaieval.errors import ConfigError
 
 Item = str | Mapping[str, Any]
@@ -30,7 +31,7 @@ class Filters:
     """Which images are explained and scored (training always sees all of its split).
 
     ``classes``: only these (empty: all). ``per_class``: at most so many of each class and role,
-    chosen by the digest of their ids.
+    chosen by the digest of their ids. In a multi-label dataset the attributes are the classes.
     """
 
     classes: tuple[str, ...] = ()
@@ -43,7 +44,11 @@ class Filters:
 
 @dataclass(frozen=True)
 class DataSettings:
-    """``[data]``: which images, and how they are split. ``path`` is relative to the study file."""
+    """``[data]``: which images, and how they are split. ``path`` is relative to the study file.
+
+    ``attributes``: of a multi-label dataset, those that are explained and scored, each on the
+    images that have it (empty: all). Training is on all of them whatever stands here.
+    """
 
     name: str
     path: str | None = None
@@ -53,6 +58,7 @@ class DataSettings:
     test_share: float = 0.25
     folds: int = 5
     filters: Filters = Filters()
+    attributes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.test_share < 1:
@@ -108,10 +114,13 @@ class TrainSettings:
     beta: float = 1.0
     augment: str = "flips"
     weight_decay: float = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "step"] = "constant"
     freeze_batchnorm: bool = False
     recalibrate: bool = False
     freeze_encoder_blocks: int = 0
+    optimizer: Literal["adam", "sgd"] = field(default="adam", metadata=LATER)
+    momentum: float = field(default=0.0, metadata=LATER)
+    gamma: float = field(default=0.7, metadata=LATER)
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
