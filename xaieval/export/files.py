@@ -88,7 +88,10 @@ def export_table(results: Results, view: View, *, format: str = "csv") -> str:
     if format == "json":
         about = sidecar(results, view, format=format)
         text = json.dumps(
-            {"about": about, "rows": _records(table)}, indent=1, ensure_ascii=False, allow_nan=False
+            {"about": about, "rows": plain_rows(table)},
+            indent=1,
+            ensure_ascii=False,
+            allow_nan=False,
         )
         return text + "\n"
     caption = f"{_title(results, view)}, mean ± std"
@@ -100,7 +103,8 @@ def export_table(results: Results, view: View, *, format: str = "csv") -> str:
     return latex_table(table, exhibit=view.exhibit, caption=caption)
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+def plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a table's rows as plain values; None for NaN."""
     plain = table.astype(object).where(table.notna(), None)
     return [
         {str(k): v.item() if isinstance(v, np.generic) else v for k, v in row.items()}
@@ -136,7 +140,6 @@ def sidecar(results: Results, view: View, *, format: str) -> dict[str, Any]:
 
     Nothing in it depends on the hour or the machine's name; numbers are JSON types.
     """
-    manifest = results.manifest
     ids: dict[str, Any] = {"study": results.study.id, "methods": list(results.compete)}
     ids["seeds"] = list(results.seeds)
     if view.exhibit == "win-rates":
@@ -160,14 +163,28 @@ def sidecar(results: Results, view: View, *, format: str) -> dict[str, Any]:
             "std": "population (ddof 0) over seeds",
             "interval": "Wilson, 95 %",
         },
+        **made_from(results),
+        "versions": versions(),
+        "command": command(results, view, format=format),
+    }
+
+
+def made_from(results: Results) -> dict[str, Any]:
+    """Return the digests of opened results, and what made them."""
+    manifest = results.manifest
+    return {
         "digests": {key: value for key, value in manifest.items() if "digest" in key}
         | {"manifest": digest(manifest)},
         "results_made_by": {
             key: manifest[key] for key in ("command", "source", "versions") if key in manifest
         },
-        "versions": {"xaieval": xaieval.__version__, "python": platform.python_version()}
-        | {name: version(name) for name in ("numpy", "pandas", "matplotlib", "duckdb")},
-        "command": command(results, view, format=format),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what makes an export."""
+    return {"xaieval": xaieval.__version__, "python": platform.python_version()} | {
+        name: version(name) for name in ("numpy", "pandas", "matplotlib", "duckdb")
     }
 
 

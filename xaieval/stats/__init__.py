@@ -5,7 +5,7 @@ from xaieval.stats.ratios import Ratios
 from xaieval.stats.regional import (
     causes,
     cells,
-    correlation,
+    correlate,
     over_images,
     region_table,
 )
@@ -32,7 +32,7 @@ __all__ = [
     "box_statistics",
     "causes",
     "cells",
-    "correlation",
+    "correlate",
     "over_images",
     "over_seeds",
     "population",

@@ -190,12 +190,12 @@ def cells(
     return pd.DataFrame(rows, columns=[*by, "x", "y", "low", "high", "n"])
 
 
-def correlation(x: Sequence[float], y: Sequence[float]) -> dict[str, float]:
+def correlate(x: Sequence[float], y: Sequence[float]) -> dict[str, float]:
     """Return Pearson's r and Spearman's ρ with their two-sided p, and n; NaN below three points.
 
     Also NaN where one side is constant.
 
-    >>> found = correlation([1, 2, 3, 4], [1, 3, 2, 4])
+    >>> found = correlate([1, 2, 3, 4], [1, 3, 2, 4])
     >>> round(found["r"], 2), round(found["rho"], 2), found["n"]
     (0.8, 0.8, 4)
     """

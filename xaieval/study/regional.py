@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from xaieval.errors import ResultsError, unknown
-from xaieval.stats import Crossed, causes, over_images
+from xaieval.stats import Ratios, causes, over_images
 from xaieval.study.parts import WHOLE
 from xaieval.study.results import Population, Results
 
@@ -202,7 +202,7 @@ def alignment(
         for seed in sorted(set(frame["seed"].tolist())):
             part = frame[frame["seed"] == seed]
             images = over_images(part)
-            low, high = Crossed(part["image"], [seed]).interval(part, "value")
+            low, high = Ratios(part["image"], [seed]).interval(part, "value")
             rows.append(
                 {
                     "id": model_id(key, seed),
