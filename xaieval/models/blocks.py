@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
@@ -49,6 +50,16 @@ class Encoder(nn.Module):
     def new_pool(self) -> nn.Module:
         """Return the module that makes what ``forward`` returns one vector, (B, out_channels)."""
         return GlobalMean()
+
+    def new_head(self, n_classes: int, dropout: float) -> nn.Sequential:
+        """Return the classifier of what ``forward`` returns: pooled, dropout, one linear layer."""
+        return nn.Sequential(
+            OrderedDict(
+                pool=self.new_pool(),
+                dropout=nn.Dropout(dropout),
+                linear=nn.Linear(self.out_channels, n_classes),
+            )
+        )
 
     def as_map(self, features: Tensor) -> Tensor:
         """Return what ``forward`` returned as a map (B, out_channels, h, w)."""

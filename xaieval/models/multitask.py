@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import get_args
 
@@ -89,7 +88,8 @@ class Decoder(nn.Module):
 class MultitaskNet(nn.Module):
     """Encoder, mask decoder, and a linear classifier on the encoder's mean features.
 
-    Of a transformer the classifier reads the class token, and the decoder the patch tokens.
+    Of a transformer the classifier reads the class token, and the decoder the patch tokens; an
+    encoder may bring a classifier of its own (``Encoder.new_head``).
 
     ``forward(x)`` returns logits (B, n_classes) and mask logits (B, 1, H, W), or None in place of
     the latter without a decoder; ``classify(x)`` returns the logits and never runs the decoder.
@@ -103,13 +103,7 @@ class MultitaskNet(nn.Module):
         self.decoder = (
             Decoder(self.encoder.out_channels, spec.decoder_widths) if config.decoder else None
         )
-        self.head = nn.Sequential(
-            OrderedDict(
-                pool=self.encoder.new_pool(),
-                dropout=nn.Dropout(config.dropout),
-                linear=nn.Linear(self.encoder.out_channels, config.n_classes),
-            )
-        )
+        self.head = self.encoder.new_head(config.n_classes, config.dropout)
         initialise(self.head)
 
     def encode(self, x: Tensor) -> Tensor:

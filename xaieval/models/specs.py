@@ -9,6 +9,7 @@ from torch import nn
 
 from xaieval.models.blocks import Encoder, mean_head
 from xaieval.models.efficientnet import efficientnet_b0
+from xaieval.models.mnist_cnn import mnist_cnn, mnist_head
 from xaieval.models.mobilenet import mobilenet_v2
 from xaieval.models.padding import PaddingMode
 from xaieval.models.preprocessing import HALF, Preprocessing
@@ -82,6 +83,18 @@ MODELS: Table[ModelSpec] = Table(
             decoder_widths=(20, 12, 8),
             parameters=56536,
             paper="this package",
+        ),
+        ModelSpec(
+            id="mnist-cnn",
+            label="MNIST CNN",
+            summary="two convolutions and two linear layers, 28² input, trains in a minute",
+            encoder=any_padding(mnist_cnn),
+            preprocessing=Preprocessing((28, 28), mean=(0.0,) * 3, std=(1.0,) * 3, name="unit"),
+            target_layer="encoder.features.3",
+            decoder_widths=(),
+            parameters=19392,
+            paper="PyTorch's basic MNIST example, with three input channels",
+            head=mnist_head,
         ),
         ModelSpec(
             id="mobilenet-v2",
