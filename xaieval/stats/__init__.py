@@ -1,6 +1,20 @@
-"""Win rates, their spread over seeds, intervals and box figures: pure functions of tables."""
+"""Win rates, intervals, contrasts, correlations, rankings, patterns: pure functions of tables."""
 
+from xaieval.stats.bootstrap import paired_difference, two_way
+from xaieval.stats.clusters import ClusteredCorrelation, clustered_correlation
+from xaieval.stats.contrasts import Contrast, contrast
+from xaieval.stats.correlation import Correlation, correlation, needed_r
+from xaieval.stats.falsification_link import (
+    FalsificationLink,
+    Level,
+    falsification_link,
+    link_table,
+    study_verdict,
+)
+from xaieval.stats.intervals import Interval, verdict
+from xaieval.stats.patterns import PATTERNS, Thresholds, pattern_counts, shared_interest_pattern
 from xaieval.stats.populations import MASK_CAUSES, Population, population
+from xaieval.stats.rankings import RankAgreement, rank_intervals, ranking_agreement
 from xaieval.stats.ratios import Ratios
 from xaieval.stats.regional import (
     causes,
@@ -9,6 +23,7 @@ from xaieval.stats.regional import (
     over_images,
     region_table,
 )
+from xaieval.stats.split_half import SplitHalf, halves, split_half_best
 from xaieval.stats.spread import (
     FEW_IMAGES,
     BoxStatistics,
@@ -24,20 +39,46 @@ __all__ = [
     "FEW_IMAGES",
     "MASK_CAUSES",
     "OVERALL",
+    "PATTERNS",
     "BoxStatistics",
+    "ClusteredCorrelation",
+    "Contrast",
+    "Correlation",
+    "FalsificationLink",
+    "Interval",
+    "Level",
     "Population",
+    "RankAgreement",
     "Ratios",
+    "SplitHalf",
     "StandIn",
+    "Thresholds",
     "balanced_accuracy",
     "box_statistics",
     "causes",
     "cells",
+    "clustered_correlation",
+    "contrast",
     "correlate",
+    "correlation",
+    "falsification_link",
+    "halves",
+    "link_table",
+    "needed_r",
     "over_images",
     "over_seeds",
+    "paired_difference",
+    "pattern_counts",
     "population",
+    "rank_intervals",
+    "ranking_agreement",
     "region_table",
+    "shared_interest_pattern",
+    "split_half_best",
     "stand_in",
+    "study_verdict",
+    "two_way",
+    "verdict",
     "wilson",
     "win_rates",
     "win_shares",
