@@ -11,6 +11,7 @@ from xaieval.methods import METHODS, MethodCall
 from xaieval.metrics import parse_metric
 from xaieval.types import Heatmap
 
+from .regions import listing
 from .scene import Scene, source_rows
 from .scorecard import at_k, card, marked_labels, rank, shown_metrics, verdict
 from .services import Services
@@ -30,10 +31,12 @@ class Wish:
     compete: frozenset[str]
     metric: str = "topk_overlap"
     k: int | None = None
+    region: str = ""
+    regions: tuple[str, ...] = ()
 
     @property
     def asked(self) -> tuple[object, ...]:
-        """What the backend is asked for; metric and K are not part of it."""
+        """What the backend is asked for; metric, K and region are not part of it."""
         keys = tuple(call.key for call in self.methods)
         return (self.study, self.sample_id, self.checkpoint, keys, self.target)
 
@@ -55,7 +58,9 @@ def compose(
     calls = sorted(wish.methods, key=lambda call: METHODS[call.id].baseline)
     labels = method_labels(wish.methods)
     competing = {
-        c.key: scores[c.key][ranking] for c in calls if c.key in scores and c.key in wish.compete
+        c.key: scores[c.key][ranking]
+        for c in calls
+        if ranking in scores.get(c.key, {}) and c.key in wish.compete
     }
     complete = answer is not None
     places = (
@@ -96,6 +101,7 @@ def compose(
                 drawn=drawn,
                 topk=services.topk(maps[call.key], scene, k),
                 identity=f"{scene.key}-{id(drawn)}",
+                region=scene.region,
                 scores=scores[call.key],
                 place=places.get(call.key),
                 competes=call.key in wish.compete,
@@ -117,7 +123,13 @@ def compose(
             "alt": f"Image {wish.sample_id}"
             + (", mask outlined" if scene.mask is not None else ""),
         },
-        "source_rows": source_rows(scene),
+        "regions": None
+        if not scene.regions.names
+        else {
+            "index": {"id": f"regions-{scene.key}", "src": scene.regions.src},
+            **listing(scene.regions, wish.regions, scene.region),
+        },
+        "source_rows": source_rows(scene, several=len(wish.regions) > 1),
         "source_note": scene.mask_note,
         "facts": facts(wish, scene, answer, k),
         "verdict": verdict(competing, marked_labels(labels, gate), metric=ranking)
@@ -127,6 +139,14 @@ def compose(
         "high": max((shown["high"] for shown in ready), default=0),
         "cards": cards,
     }
+
+
+def region_shares(
+    services: Services, wish: Wish, scene: Scene, maps: dict[str, Heatmap]
+) -> dict[str, Any]:
+    """Return each shown method's share in every region of a scene, as ``regions.js`` takes it."""
+    shown = {call.key: maps[call.key] for call in wish.methods if call.key in maps}
+    return {"key": f"regions-{scene.key}", "maps": services.shares(shown, scene)}
 
 
 def method_labels(calls: tuple[MethodCall, ...]) -> dict[str, str]:
@@ -150,14 +170,14 @@ def facts(wish: Wish, scene: Scene, answer: Answer | None, k: int) -> list[dict[
     if answer is None:
         found = [{"name": "Predicted", "value": "…"}]
     else:
-        correct = names[answer.predicted] == wish.label
+        correct = answer.predicted_name == wish.label
         found = [
             {
                 "name": "Predicted",
-                "value": names[answer.predicted],
+                "value": answer.predicted_name,
                 "mark": "✓ correct" if correct else "✗ wrong",
                 "kind": "right" if correct else "wrong",
-                "note": f"confidence {answer.probabilities[answer.predicted]:.2f}",
+                "note": f"confidence {answer.confidence:.2f}",
             }
         ]
     found.append({"name": "Labelled", "value": wish.label})
@@ -167,7 +187,8 @@ def facts(wish: Wish, scene: Scene, answer: Answer | None, k: int) -> list[dict[
             {"name": "Explained", "value": names[answer.target], "note": f"confidence {share:.2f}"}
         )
     area = scene.picture.shape[0] * scene.picture.shape[1]
-    origin = "chosen" if wish.k is not None else "the mask’s size" if scene.mask_px else "no mask"
+    of = f"size of {scene.region}" if len(wish.regions) > 1 else "the mask’s size"
+    origin = "chosen" if wish.k is not None else of if scene.mask_px else "no mask"
     found.append(
         {
             "name": "K",

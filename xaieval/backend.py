@@ -40,6 +40,8 @@ from xaieval.jobs import (
     extra_of,
     from_arrays,
     label_of,
+    named_target,
+    prediction_of,
     settle,
     target_of,
     to_arrays,
@@ -242,6 +244,7 @@ class Backend:
             request = job.request
             classifier = self.classifier(request.checkpoint)
             job.classifier = classifier
+            job.target = named_target(request, classifier.task)
             image = request.sample.image
             preprocessing = _preprocessing(classifier)
             job.geometry = preprocessing.geometry((image.shape[0], image.shape[1]))
@@ -274,7 +277,7 @@ class Backend:
             job.keys[call.key] = digest(
                 "map",
                 base,
-                request.target if request.target != "label" else int(label_of(request.sample)),
+                job.target if job.target != "label" else label_of(request.sample),
                 call.digest,
                 classifier.layer_if_any,
                 request.upsampling if _draws(call) else None,
@@ -287,7 +290,7 @@ class Backend:
         if logits is None:
             return
         job.prediction = np.asarray(logits["logits"])
-        target = target_of(request, job.prediction)
+        target = target_of(job, job.prediction)
         for call in request.methods:
             kept = self.cache.get(job.keys[call.key]) if call.cost else None
             if kept is not None and "undefined" in kept:
@@ -353,8 +356,8 @@ class Backend:
         columns = zip(*(job.extra for job in batch), strict=True)
         extra = tuple(torch.from_numpy(np.stack(parts)) for parts in columns)
         targets: Literal["predicted"] | torch.Tensor = "predicted"
-        if request.target != "predicted":
-            targets = torch.tensor([target_of(job.request, None) for job in batch])
+        if first.target != "predicted":
+            targets = torch.tensor([target_of(job, None) for job in batch])
 
         def on_method(key: str, maps: np.ndarray, chosen: np.ndarray, about: About) -> None:
             method = key.split("[")[0]
@@ -469,15 +472,15 @@ class Backend:
         assert job.geometry is not None
         assert job.prediction is not None
         assert job.classifier is not None
-        shifted = np.exp(job.prediction - job.prediction.max())
+        task = job.classifier.task
         answer = Answer(
             sample_id=job.request.sample.id,
             picture=job.picture,
             geometry=job.geometry,
             logits=job.prediction,
-            probabilities=shifted / shifted.sum(),
-            predicted=int(job.prediction.argmax()),
-            target=target_of(job.request, job.prediction),
+            probabilities=job.classifier.probabilities(job.prediction),
+            predicted=prediction_of(job, job.prediction, task),
+            target=target_of(job, job.prediction),
             label=job.request.sample.label,
             class_names=job.classifier.class_names,
             maps={
@@ -486,6 +489,7 @@ class Backend:
             elapsed_s=time.perf_counter() - job.submitted,
             from_cache=frozenset(job.from_cache),
             undefined=dict(job.undefined),
+            task=task,
         )
         for ticket in tickets:
             settle(ticket.future, answer=answer)

@@ -16,7 +16,7 @@ from xaieval.errors import Cancelled, DataError, MethodError, XaievalError
 from xaieval.geometry import Geometry
 from xaieval.methods import Explainer, MethodCall
 from xaieval.models import Classifier
-from xaieval.types import Grid, Heatmap, Image, Sample
+from xaieval.types import Grid, Heatmap, Image, Sample, Task
 
 Target = Literal["predicted", "label"] | int
 OnMap = Callable[[str, Heatmap], None]
@@ -37,6 +37,8 @@ class Request:
     sample : Sample
     methods : tuple of MethodCall
     target : "predicted", "label" or a class index
+        Of a network whose classes do not exclude each other "predicted" means the label of a
+        sample that has one (a pair of image and attribute), else the class with the highest logit.
     upsampling : see ``xaieval.explain``
     exact : bool
         No folding, no channels_last.
@@ -66,6 +68,10 @@ class Answer:
     ``picture`` uint8 (h, w, 3) and ``maps`` (method key -> Heatmap) share the model's input space;
     ``undefined`` says of the methods without a map why they are not defined for the network;
     ``logits`` and ``probabilities`` are float64 (C,); ``elapsed_s`` counts from submission.
+
+    ``predicted`` is the class with the highest logit. Where classes do not exclude each other
+    (``task`` "multilabel") it says of one attribute whether the network finds it: the index of
+    ``asked``, or -1 for "not this attribute" (its logit is below 0).
     """
 
     sample_id: str
@@ -81,6 +87,26 @@ class Answer:
     elapsed_s: float
     from_cache: frozenset[str]
     undefined: Mapping[str, str] = field(default_factory=dict)
+    task: Task = "single"
+
+    @property
+    def asked(self) -> int:
+        """The attribute that ``predicted`` is about: the sample's label, else the target."""
+        return self.target if isinstance(self.label, np.ndarray) else int(self.label)
+
+    @property
+    def predicted_name(self) -> str:
+        """Name of the predicted class, or "not <attribute>"."""
+        if self.predicted < 0:
+            return f"not {self.class_names[self.asked]}"
+        return self.class_names[self.predicted]
+
+    @property
+    def confidence(self) -> float:
+        """Probability of what is predicted, in [0, 1]."""
+        if self.predicted < 0:
+            return 1 - float(self.probabilities[self.asked])
+        return float(self.probabilities[self.predicted])
 
 
 class Ticket:
@@ -108,6 +134,7 @@ class Job:
     priority: int = INTERACTIVE
     # filled in by preparation
     key: str = ""
+    target: Target = "predicted"
     classifier: Classifier | None = None
     picture: Image | None = None
     geometry: Geometry | None = None
@@ -230,7 +257,7 @@ def alike(job: Job, first: Job) -> bool:
         and job.picture.shape == first.picture.shape
         and [part.shape for part in job.extra] == [part.shape for part in first.extra]
         and job.missing() == first.missing()
-        and (a.target == "predicted") == (b.target == "predicted")
+        and (job.target == "predicted") == (first.target == "predicted")
         and (a.upsampling, a.exact, a.seed) == (b.upsampling, b.exact, b.seed)
         and job.wanted()
     )
@@ -276,11 +303,27 @@ def label_of(sample: Sample) -> int:
     return int(sample.label)
 
 
-def target_of(request: Request, logits: npt.NDArray[np.float64] | None) -> int:
-    if request.target == "predicted":
+def named_target(request: Request, task: Task) -> Target:
+    """Return what a request's target means to a network of some task."""
+    several = task == "multilabel" and not isinstance(request.sample.label, np.ndarray)
+    return "label" if several and request.target == "predicted" else request.target
+
+
+def target_of(job: Job, logits: npt.NDArray[np.float64] | None) -> int:
+    """Return the class that a job explains."""
+    if job.target == "predicted":
         assert logits is not None
         return int(logits.argmax())
-    return label_of(request.sample) if request.target == "label" else int(request.target)
+    return label_of(job.request.sample) if job.target == "label" else int(job.target)
+
+
+def prediction_of(job: Job, logits: npt.NDArray[np.float64], task: Task) -> int:
+    """Return ``Answer.predicted``."""
+    if task != "multilabel":
+        return int(logits.argmax())
+    label = job.request.sample.label
+    asked = target_of(job, logits) if isinstance(label, np.ndarray) else int(label)
+    return asked if logits[asked] >= 0 else -1
 
 
 def as_known(error: Exception, job: Job) -> Exception:

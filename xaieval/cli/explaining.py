@@ -87,6 +87,8 @@ def explain(
         return
     if out is None:
         raise click.UsageError("Missing option '--out'.")
+    import numpy as np
+
     from xaieval.backend import Backend, Request
     from xaieval.methods import resolve_methods
     from xaieval.metrics import resolve_metrics
@@ -98,6 +100,9 @@ def explain(
     backend = Backend(device)
     try:
         classifier = backend.classifier(checkpoint)
+        if classifier.task == "multilabel":  # nobody said which attributes the picture has
+            nothing = np.zeros(classifier.n_classes, bool)
+            sample = dataclasses.replace(sample, label=nothing)
         request = Request(
             checkpoint=checkpoint,
             sample=sample,
@@ -117,9 +122,8 @@ def explain(
         backend.close()
     _write(explained, scores, out, k=k)
     _write_json(explained, scores, out, image=image, mask=mask, checkpoint=checkpoint)
-    name = answer.class_names[answer.predicted]
-    share = answer.probabilities[answer.predicted]
-    click.echo(f"predicted {name} ({share:.3f}); {_count(len(answer.maps), 'heatmap')} in {out}")
+    found = f"{answer.predicted_name} ({answer.confidence:.3f})"
+    click.echo(f"predicted {found}; {_count(len(answer.maps), 'heatmap')} in {out}")
     for key, why in answer.undefined.items():
         click.echo(f"no map of {key}: {why}")
     failed = {key: it.text for key, it in explained.gate.items() if it.status == "failed"}
@@ -298,7 +302,7 @@ def _write_json(
         "image": str(image),
         "mask": None if mask is None else str(mask),
         "checkpoint": str(checkpoint),
-        "predicted": answer.class_names[answer.predicted],
+        "predicted": answer.predicted_name,
         "target": answer.class_names[answer.target],
         "probabilities": dict(
             zip(answer.class_names, map(float, answer.probabilities), strict=True)

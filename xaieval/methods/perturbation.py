@@ -13,6 +13,7 @@ from torch import Tensor
 from xaieval.methods.passes import Passes
 from xaieval.methods.spec import Option
 from xaieval.methods.streams import Stream
+from xaieval.types import Task
 
 Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -30,17 +31,19 @@ def output_option(default: str) -> Option:
     )
 
 
-def read_output(logits: Tensor, targets: Tensor, output: str) -> Doubles:
+def read_output(logits: Tensor, targets: Tensor, output: str, *, task: Task = "single") -> Doubles:
     """Return the targets' logits or probabilities, float64 (n,), in double precision.
 
-    Probabilities are a softmax over the classes; of a single logit, its sigmoid.
+    Probabilities are a softmax over the classes; of a single logit, and where classes do not
+    exclude each other (``task`` "multilabel"), its sigmoid.
 
     >>> read_output(torch.tensor([[0.0, 0.0], [3.0, 1.0]]), torch.tensor([1, 0]), "logit").tolist()
     [0.0, 3.0]
     """
     values = logits.detach().cpu().double()
     if output == "probability":
-        values = values.sigmoid() if values.shape[1] == 1 else values.softmax(1)
+        apart = values.shape[1] == 1 or task == "multilabel"
+        values = values.sigmoid() if apart else values.softmax(1)
     found: Doubles = values.gather(1, targets.cpu()[:, None])[:, 0].numpy()
     return found
 
@@ -102,7 +105,8 @@ class Perturbation(Stream):
         return rows, torch.tensor(images, device=x.device)
 
     def add(self, start: int, found: Tensor, image: Tensor) -> None:
-        values = read_output(found, self.passes.targets[image], self.output)
+        task = self.passes.classifier.task
+        values = read_output(found, self.passes.targets[image], self.output, task=task)
         place = 0
         for number, first, end in self._pieces(start, start + len(values)):
             self.answers[number][first:end] = values[place : place + end - first]

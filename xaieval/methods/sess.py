@@ -130,7 +130,9 @@ def _scores(passes: Passes, image: int, places: Sequence[Place]) -> Tensor:
         rows, whose = packed(passes, image, _cut(passes.x[image], places[start : start + VIEWS]))
         with torch.no_grad():
             logits = passes.forward(rows, whose)
-        parts.append(torch.from_numpy(read_output(logits, passes.targets[whose], "probability")))
+        task = passes.classifier.task
+        found = read_output(logits, passes.targets[whose], "probability", task=task)
+        parts.append(torch.from_numpy(found))
     return torch.cat(parts)
 
 

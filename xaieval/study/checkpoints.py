@@ -142,10 +142,11 @@ def differences(path: Path, study: Study, dataset: Dataset, fold: Fold, seed: in
         ("seed", card.seed, seed),
         ("fold", card.fold, fold.index),
         ("classes", card.class_names, dataset.class_names),
+        ("task", card.task, dataset.task),
         ("dataset", card.dataset, dataset.name),
         ("images", card.dataset_digest[:12], dataset.digest[:12]),
     ]
-    if not card.problems:
+    if not card.problems or card.n_train == len(fold.train):
         pairs.append(("training images", card.train_ids_digest[:12], digest(fold.train)[:12]))
     found = []
     for name, then, now in pairs:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xaieval.digest import digest
-from xaieval.errors import unknown
+from xaieval.errors import ConfigError, unknown
 from xaieval.study.config import Study
 
 if TYPE_CHECKING:
@@ -45,8 +45,52 @@ def open_study_data(
     )
 
 
+def explained_data(study: Study, dataset: Dataset) -> Dataset:
+    """Return what is explained and scored: the images, or pairs of image and attribute.
+
+    Of a multi-label dataset these are the pairs of ``[data] attributes``
+    (``datasets.AttributePairs``), and the class explained is the pair's attribute, whether the
+    study's target says "label" or "predicted": the network's answer is about that attribute.
+
+    Raises
+    ------
+    ConfigError
+        For attributes of a dataset that has none, an unknown attribute, or a fixed class as
+        target where the classes are attributes.
+    """
+    from xaieval.datasets import AttributePairs
+
+    if dataset.task != "multilabel":
+        if study.data.attributes:
+            raise ConfigError(
+                "this dataset has classes, not attributes",
+                where="[data] attributes",
+                got=dataset.name,
+                fix="name classes in [data.filters] classes",
+            )
+        return dataset
+    if isinstance(study.explain.target, int):
+        raise ConfigError(
+            "pairs of image and attribute explain their own attribute",
+            where="[explain] target",
+            expected="'label'",
+            got=study.explain.target,
+            fix=f"name {dataset.class_names[study.explain.target]!r} in [data] attributes"
+            if 0 <= study.explain.target < len(dataset.class_names)
+            else None,
+        )
+    return AttributePairs(dataset, attributes=study.data.attributes)
+
+
+def explained_target(study: Study, dataset: Dataset) -> str | int:
+    """Return which class is explained of what ``explained_data`` returned."""
+    from xaieval.datasets import AttributePairs
+
+    return "label" if isinstance(dataset, AttributePairs) else study.explain.target
+
+
 def study_splits(study: Study, dataset: Dataset) -> SplitPlan:
-    """Return the folds that a study trains and scores on."""
+    """Return the folds that a study trains and scores on; pairs go where their image goes."""
     from xaieval.datasets import make_splits
 
     data = study.data
@@ -68,7 +112,7 @@ class Population:
 
 
 def populations(study: Study, dataset: Dataset, plan: SplitPlan) -> Iterator[Population]:
-    """Yield what is scored of each fold.
+    """Yield what is scored of each fold; ``dataset`` and ``plan`` may be those of pairs.
 
     With several folds only the images that a fold's model did not train on, so that every image
     is scored once, out of fold; else those of ``[run] splits``. Filters are applied last.

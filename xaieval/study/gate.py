@@ -16,7 +16,13 @@ from xaieval.sanity.limits import GATE_VERSION, IMAGES
 from xaieval.sanity.report import SanityReport, read_reports, write_reports
 from xaieval.study.checkpoints import find_checkpoints
 from xaieval.study.config import Study
-from xaieval.study.data import open_study_data, populations, study_splits
+from xaieval.study.data import (
+    explained_data,
+    explained_target,
+    open_study_data,
+    populations,
+    study_splits,
+)
 from xaieval.study.lock import locked
 from xaieval.study.results import default_out
 from xaieval.study.training import chosen_seeds
@@ -82,9 +88,10 @@ def gate_study(
             where=folder,
             fix="run 'xaieval train' with the same --out first",
         )
-    dataset = open_study_data(study, data)
+    dataset = explained_data(study, open_study_data(study, data))
     roles = {it.fold: it.roles for it in populations(study, dataset, study_splits(study, dataset))}
     explain = study.explain
+    target = explained_target(study, dataset)
     reports = []
     began = time.monotonic()
     with locked(folder):
@@ -112,7 +119,7 @@ def gate_study(
                     classifier,
                     x,
                     missing,
-                    targets=targets_of(explain.target, samples),
+                    targets=targets_of(target, samples),
                     sample_ids=[sample.id for sample in samples],
                     seed=explain.seed,
                     device=device,

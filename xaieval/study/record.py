@@ -74,6 +74,7 @@ def new_manifest(
         "explain": study.explain_settings(),
         "split_scheme": plan.scheme,
         "folds": len(plan.folds),
+        "task": dataset.task,
         "classes": list(dataset.class_names),
         "regions": list(resolved.regions),
         "methods": [call.key for call in resolved.calls],

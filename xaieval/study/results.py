@@ -20,6 +20,7 @@ from xaieval.study.store import Store, conditions, where_clause
 
 if TYPE_CHECKING:
     from xaieval.datasets import Dataset
+    from xaieval.types import Task
 
 Population = Literal["correct", "all"]
 OVERALL = "overall"
@@ -157,6 +158,12 @@ class Results:
 
     # ---------------------------------------------------------------- what there is
 
+    @property
+    def task(self) -> Task:
+        """Whether an image has one class ("single"), or attributes ("multilabel")."""
+        found: Task = self.manifest.get("task", "single")
+        return found
+
     @cached_property
     def seeds(self) -> tuple[int, ...]:
         """Training seeds, ascending."""
@@ -262,7 +269,10 @@ class Results:
         return [] if self.kind == "published" else find_checkpoints(self.path)
 
     def dataset(self, path: str | Path | None = None) -> Dataset | None:
-        """Open the dataset; None for published results.
+        """Open what was explained; None for published results.
+
+        Of a multi-label dataset these are the pairs of image and attribute
+        (``datasets.AttributePairs``), as in the tables.
 
         Without ``path``: where the study says, else where the run found it.
 
@@ -273,9 +283,10 @@ class Results:
         """
         if self.kind == "published":
             return None
-        from xaieval.study.data import open_study_data
+        from xaieval.study.data import explained_data, open_study_data
 
-        return open_study_data(self.study, path or self.manifest.get("data_path"))
+        found = open_study_data(self.study, path or self.manifest.get("data_path"))
+        return explained_data(self.study, found)
 
     # ---------------------------------------------------------------- aggregates
 
@@ -354,9 +365,17 @@ class Results:
         )
 
     def accuracy(self) -> pd.DataFrame:
-        """Return ``seed, split, balanced_accuracy, accuracy, n``; folds are taken together."""
+        """Return ``seed, split, balanced_accuracy, accuracy, n``; folds are taken together.
+
+        Of a multi-label study ``accuracy`` is the share of the n scored pairs of image and
+        attribute whose attribute the network found: its recall, because a pair is an attribute
+        that the image has. ``balanced_accuracy``, which also needs the images without the
+        attribute, is that of the last epoch over all images of the split and all attributes, as
+        the checkpoints' histories say (the mean over folds); NaN without them.
+        """
         if self.kind == "published":
             return self._published("accuracy")
+        last = self._last_epochs() if self.task == "multilabel" else None
         from xaieval.stats import balanced_accuracy
 
         frame = self.query("SELECT seed, split, label, predicted FROM predictions")
@@ -366,7 +385,9 @@ class Results:
                 "split": split,
                 "balanced_accuracy": balanced_accuracy(
                     group["label"].tolist(), group["predicted"].tolist()
-                ),
+                )
+                if last is None
+                else last.get((seed, split), float("nan")),
                 "accuracy": float((group["label"] == group["predicted"]).mean()),
                 "n": len(group),
             }
@@ -374,6 +395,16 @@ class Results:
             for seed, group in frame[frame["split"] == split].groupby("seed")
         ]
         return pd.DataFrame(rows)
+
+    def _last_epochs(self) -> dict[tuple[Any, str], float]:
+        """(seed, split) -> balanced accuracy after the last epoch, the mean over folds."""
+        history = self.history()
+        if history.empty:
+            return {}
+        ends = history.loc[history.groupby(["seed", "fold", "split"])["epoch"].idxmax()]
+        means = ends.astype({"balanced_accuracy": float}).groupby(["seed", "split"])
+        found = means["balanced_accuracy"].mean().reset_index()
+        return {(seed, split): value for seed, split, value in found.itertuples(index=False)}
 
     def history(self) -> pd.DataFrame:
         """Return the training curves: ``HISTORY_COLUMNS``, one row per seed, fold, epoch, split."""

@@ -13,7 +13,13 @@ from xaieval.files import write_bytes, write_json
 from xaieval.progress import Progress, Report, silent
 from xaieval.study.checkpoints import checkpoint_path, differences, other_settings
 from xaieval.study.config import Study
-from xaieval.study.data import open_study_data, populations, study_splits
+from xaieval.study.data import (
+    explained_data,
+    explained_target,
+    open_study_data,
+    populations,
+    study_splits,
+)
 from xaieval.study.gate import gate_study
 from xaieval.study.lock import locked
 from xaieval.study.manifest import MANIFEST, STUDY_FILE
@@ -70,6 +76,7 @@ def run_study(
     """
     strict = strict or study.run.strict
     dataset = open_study_data(study, data, strict=strict)
+    explained = explained_data(study, dataset)
     resolved = resolve(study, dataset.region_names)
     plan = study_splits(study, dataset)
     folder = Path(out) if out is not None else default_out(study)
@@ -78,15 +85,16 @@ def run_study(
         manifest = new_manifest(study, dataset, plan, resolved, folder, models, command)
         base = manifest["base_digest"]
         coverage = Coverage(folder, base=base, calls=resolved.calls)
-        shards = list(_shards(study, dataset, plan, resolved, models, coverage))
+        shards = list(_shards(study, explained, resolved, models, coverage))
         manifest["problems"] = [
             {"sample_id": None, "what": str(problem)} for problem in dataset.problems
         ]
-        if shards:
+        work = bool(shards)
+        if work:
             manifest |= {"status": "running", "started": now(), "finished": None}
         write_bytes(folder / STUDY_FILE, study.text.encode())
         write_json(folder / MANIFEST, manifest)
-        if shards:
+        if work:
             own = None
             if backend is None:
                 from xaieval.backend import Backend
@@ -99,7 +107,7 @@ def run_study(
                     own.close()
         for table in SCHEMAS:
             merge_parts(folder, table, base=base)
-        if shards or manifest.get("status") != "finished":
+        if work or manifest.get("status") != "finished":
             manifest |= {"status": "finished", "finished": now()}
             write_json(folder / MANIFEST, manifest)
     if study.run.sanity:
@@ -135,14 +143,15 @@ def _models(
 def _shards(
     study: Study,
     dataset: Dataset,
-    plan: SplitPlan,
     resolved: Resolved,
     models: Sequence[Model],
     coverage: Coverage,
 ) -> Iterator[Shard]:
     """Yield the work that is missing: images of one model that lack the same, in chunks."""
+    plan = study_splits(study, dataset)
     scored = {population.fold: population.roles for population in populations(study, dataset, plan)}
     explain, chunk = study.explain, study.run.chunk
+    target = explained_target(study, dataset)
     for model in models:
         roles = scored[model.fold]
         groups: dict[Missing, list[str]] = {}
@@ -161,7 +170,7 @@ def _shards(
                     samples=tuple(dataset[i] for i in ids),
                     roles=tuple(roles[i] for i in ids),
                     missing=missing,
-                    target=explain.target,
+                    target=target,
                     upsampling=explain.upsampling,
                     exact=explain.exact,
                     method_seed=explain.seed,
@@ -169,7 +178,7 @@ def _shards(
 
 
 def _work(
-    shards: Sequence[Shard],
+    shards: list[Shard],
     backend: Explaining,
     resolved: Resolved,
     dataset: Dataset,
@@ -178,10 +187,12 @@ def _work(
     strict: bool,
     report: Report,
 ) -> None:
+    """Do shard after shard; each is taken off the list, so that its pictures can be let go."""
     total = sum(len(shard.samples) for shard in shards)
     done, began, problems = 0, time.monotonic(), manifest["problems"]
     known: set[str] = set()
-    for shard in shards:
+    while shards:
+        shard = shards.pop(0)
         note = f"seed {shard.seed}" + (f", fold {shard.fold}" if manifest["folds"] > 1 else "")
         report(Progress(STAGE, done, total, time.monotonic() - began, note))
         rows = compute(shard, backend, resolved, dataset.class_names)

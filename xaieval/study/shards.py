@@ -131,7 +131,7 @@ def _predictions(
             "target": it.answer.target,
             "predicted": it.answer.predicted,
             "label": _label(it.sample),
-            "confidence": float(it.answer.probabilities[it.answer.predicted]),
+            "confidence": it.answer.confidence,
             "correct": it.answer.predicted == _label(it.sample),
         }
         for it in seen
@@ -140,7 +140,7 @@ def _predictions(
 
 def _label(sample: Sample) -> int:
     label = sample.label
-    assert isinstance(label, int | np.integer), "studies are of single-label datasets"
+    assert isinstance(label, int | np.integer), "of several labels, pairs are scored"
     return int(label)
 
 

@@ -18,7 +18,7 @@ from xaieval.study.checkpoints import (
     train_options,
 )
 from xaieval.study.config import Study
-from xaieval.study.data import open_study_data, study_splits
+from xaieval.study.data import explained_data, open_study_data, study_splits
 from xaieval.study.manifest import STUDY_FILE
 from xaieval.study.results import default_out
 
@@ -98,6 +98,7 @@ def train_study(
     place = pick_devices(device or study.run.device)[0]
     dataset = open_study_data(study, data, strict=strict)
     resolve(study, dataset.region_names)  # a misspelt metric is found before hours of training
+    explained_data(study, dataset)  # an attribute too
     plan = study_splits(study, dataset)
     folder = Path(out) if out is not None else default_out(study)
     config, preprocessing = model_settings(study, len(dataset.class_names))
