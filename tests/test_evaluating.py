@@ -73,7 +73,7 @@ def test_subjects(classifier: Classifier) -> None:
         assert subject.low.expand_as(black).numpy() == pytest.approx(black.numpy(), abs=1e-6)
         assert subject.high.expand_as(white).numpy() == pytest.approx(white.numpy(), abs=1e-6)
         assert (subject.predicted, subject.target) == (answer.predicted, 1)
-        assert subject.single
+        assert subject.output == "softmax"
 
 
 def test_answers_are_those_of_the_network(classifier: Classifier) -> None:

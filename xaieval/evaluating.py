@@ -14,7 +14,9 @@ from xaieval.jobs import Answer, extra_of
 from xaieval.methods import Explainer, MethodCall
 from xaieval.methods.streams import Stream
 from xaieval.metrics import Subject
+from xaieval.metrics.evaluator import Output
 from xaieval.models import Classifier
+from xaieval.models.pairs import PairNet
 from xaieval.types import Sample
 
 
@@ -71,6 +73,25 @@ class ModelEvaluator:
             rows, torch.tensor(targets), extra=self._second(images), cancelled=self._cancelled
         )
 
+    def embeddings(self, rows: Tensor, images: Sequence[int]) -> Tensor:
+        """Return embeddings (n, D) of rows (n, C, H, W), of a network that compares them.
+
+        Raises
+        ------
+        ModelError
+            For any other network.
+        """
+        self._give_way()
+        module = self.explainer.prepared.module
+        if not isinstance(module, PairNet):
+            raise ModelError(
+                "the network compares no embeddings",
+                where=self.explainer.classifier.name,
+                fix="make it one with xaieval.models.pair_classifier",
+            )
+        with torch.no_grad():
+            return torch.cat([module.embed(part) for part in torch.split(rows, self.rows)])
+
     def maps(self, rows: Tensor, images: Sequence[int]) -> Any:
         """Return the method's maps float32 (n, H, W) of rows, for their subjects' targets."""
         self._give_way()
@@ -113,7 +134,7 @@ def subjects_of(
 ) -> list[Subject]:
     """Return what scores need to know of pictures that were explained.
 
-    Classes that an image can have several of (labels are vectors) have no softmax.
+    Classes that an image can have several of have a sigmoid each, and no softmax.
 
     Raises
     ------
@@ -137,10 +158,17 @@ def subjects_of(
             high,
             predicted=answer.predicted,
             target=answer.target,
-            single=not isinstance(answer.label, np.ndarray),
+            output=_output(classifier, answer),
         )
         for answer in answers
     ]
+
+
+def _output(classifier: Classifier, answer: Answer) -> Output:
+    if isinstance(classifier.module, PairNet):
+        return "cosine"
+    several = answer.task == "multilabel" or isinstance(answer.label, np.ndarray)
+    return "sigmoid" if several else "softmax"
 
 
 def second_inputs(samples: Sequence[Sample]) -> tuple[Tensor, ...]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from xaieval.metrics import Subject
+from xaieval.metrics.evaluator import Output
 
 Logits = Callable[[Tensor], Tensor]
 
@@ -27,14 +28,22 @@ class SmallModel:
         rows: int = 7,
         low: float = 0.0,
         high: float = 1.0,
-        single: bool = True,
+        output: Output = "softmax",
+        target: int | None = None,
     ) -> None:
         self.function, self.rows = function, rows
         self.asked: list[tuple[str, int]] = []
         predicted = self._run(pictures).argmax(1).tolist()
         ends = [torch.full((pictures.shape[1], 1, 1), float(end)) for end in (low, high)]
         self.subjects = [
-            Subject(f"sample-{i}", x, *ends, predicted=p, target=p, single=single)
+            Subject(
+                f"sample-{i}",
+                x,
+                *ends,
+                predicted=p,
+                target=p if target is None else target,
+                output=output,
+            )
             for i, (x, p) in enumerate(zip(pictures, predicted, strict=True))
         ]
 
@@ -44,6 +53,11 @@ class SmallModel:
 
     def logits(self, rows: Tensor, images: Sequence[int]) -> Tensor:
         self.asked.append(("logits", len(rows)))
+        with torch.no_grad():
+            return self._run(rows)
+
+    def embeddings(self, rows: Tensor, images: Sequence[int]) -> Tensor:
+        self.asked.append(("embeddings", len(rows)))
         with torch.no_grad():
             return self._run(rows)
 

@@ -8,6 +8,7 @@ import torch
 from small_models import SmallModel, small_net
 
 from xaieval.metrics import METRICS, Rules, score
+from xaieval.metrics.evaluator import Output
 
 NET = small_net()
 PICTURES = torch.rand((2, 3, 8, 8), generator=torch.Generator().manual_seed(1))
@@ -43,13 +44,13 @@ def test_every_score_that_needs_the_model_is_in_this_table() -> None:
     assert {name for name, spec in METRICS.items() if "model" in spec.needs} <= tested
 
 
-def test_classes_that_do_not_exclude_each_other() -> None:
+@pytest.mark.parametrize("output", ["sigmoid", "cosine"])
+def test_classes_that_do_not_exclude_each_other(output: Output) -> None:
     maps = np.random.default_rng(0).random((2, 8, 8)).astype(np.float32)
-    fake = SmallModel(NET, PICTURES, single=False)
-    found = score(maps, metrics=[*ORDERED, *EXPLAINED], evaluator=fake)
-    for key in ORDERED:
-        assert found.reasons[key].tolist() == ["not-defined-for-model"] * 2
-    assert np.isfinite(found[EXPLAINED[0]]).all()
+    fake = SmallModel(NET, PICTURES, output=output, target=0)
+    found = score(maps, metrics=[*ORDERED, EXPLAINED[0]], evaluator=fake)
+    for key in (*ORDERED, EXPLAINED[0]):
+        assert np.isfinite(found[key]).all()
 
 
 @pytest.mark.parametrize(("level", "reason"), [(0.0, "zero-map"), (0.7, "flat-map")])

@@ -28,6 +28,9 @@ def adversarial_drift(ranked: RankedMap, subject: Subject, options: Options) -> 
     l∞ ball of ``radius`` times the picture's range, and onto the range itself;
     a = 2.5 · radius / steps (Madry et al. 2018). A step that would change the prediction is tried
     again at half the length, ten times over, else left out; so the prediction stays what it was.
+    Where classes do not exclude each other the prediction is whether the picture has the attribute
+    that the map explains: its logit is driven towards 0 and must keep its sign. A network that
+    compares embeddings predicts nothing; its cosine is driven down.
     Then the maps of both pictures, of the class that the scored map explains, are compared:
     Spearman's ρ in [−1, 1], or (``similarity="cosine"``) the cosine. High is good.
 
@@ -38,14 +41,23 @@ def adversarial_drift(ranked: RankedMap, subject: Subject, options: Options) -> 
     span = subject.high - subject.low
     least = (subject.x - radius * span).maximum(subject.low.minimum(subject.x))
     most = (subject.x + radius * span).minimum(subject.high.maximum(subject.x))
-    x = subject.x
+    x, watched = subject.x, subject.watched
+    positive = True
+    if subject.output == "sigmoid":
+        positive = bool((yield Ask("logits", 1, _rows(x)))[0, watched] >= 0)
     for _ in range(steps):
-        gradient = yield Ask("gradients", 1, _rows(x), subject.predicted)
+        gradient = yield Ask("gradients", 1, _rows(x), watched)
+        if not positive:
+            gradient = -gradient
         length = 2.5 * radius / steps
         for _ in range(_HALVINGS + 1):
             moved = (x - length * span * gradient[0].sign()).maximum(least).minimum(most)
             logits = yield Ask("logits", 1, _rows(moved))
-            if int(logits[0].argmax()) == subject.predicted:
+            if subject.output == "sigmoid":
+                kept = bool(logits[0, watched] >= 0) == positive
+            else:
+                kept = int(logits[0].argmax()) == watched
+            if kept:
                 x = moved
                 break
             length /= 2

@@ -15,17 +15,17 @@ def deletion(ranked: RankedMap, subject: Subject, options: Options) -> Work[Curv
     """Return the curve of the prediction while pixels are removed, highest first.
 
     The score is the area under p(share removed), by the trapezoid rule over ``steps`` equal steps;
-    p is the softmax probability of the class predicted for the whole picture. In [0, 1]; low is
-    good. A removed pixel becomes ``fill`` (``removal.FILLS``). Pixels of one value go in a random
-    order seeded by the sample id, the same for every method, or row by row (``ties="first"``); a
-    flat or zero map orders nothing and is NaN, as are models whose classes do not exclude each
-    other.
+    p is the softmax probability of the class predicted for the whole picture; where classes do
+    not exclude each other, the sigmoid of the attribute that the map explains
+    (``probabilities.watched``). In [0, 1]; low is good. A removed pixel becomes ``fill``
+    (``removal.FILLS``). Pixels of one value go in a random order seeded by the sample id, the same
+    for every method, or row by row (``ties="first"``); a flat or zero map orders nothing and is
+    NaN.
 
     Petsiuk et al. 2018, section 4.2. Deviation: their code breaks ties by numpy's quicksort.
     """
-    reason = ranked.reason or (None if subject.single else "not-defined-for-model")
-    if reason:
-        return reason
+    if ranked.reason:
+        return ranked.reason
     return (
         yield from curve(
             ranked,

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 T = TypeVar("T")
-Kind = Literal["logits", "gradients", "maps"]
+Kind = Literal["logits", "gradients", "maps", "embeddings"]
+Output = Literal["softmax", "sigmoid", "cosine"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +34,9 @@ class Subject:
         Model input of a black and of a white pixel: the ends of the range of pictures.
     predicted, target : int
         The class with the highest logit, and the one whose map is scored.
-    single : bool
-        Whether the classes exclude each other, so that a softmax has a meaning.
+    output : "softmax", "sigmoid" or "cosine"
+        What the logits stand for: classes that exclude each other, attributes of which a picture
+        may have any number, or the cosine of two embeddings.
     """
 
     sample_id: str
@@ -43,7 +45,7 @@ class Subject:
     high: Tensor
     predicted: int
     target: int
-    single: bool = True
+    output: Output = "softmax"
 
     def __post_init__(self) -> None:
         channels = len(self.x)
@@ -59,6 +61,11 @@ class Subject:
                     expected=f"({channels}, 1, 1)",
                     got=tuple(getattr(self, name).shape),
                 )
+
+    @property
+    def watched(self) -> int:
+        """Which logit scores follow: the predicted class's; else, that of the map."""
+        return self.predicted if self.output == "softmax" else self.target
 
     @property
     def size(self) -> tuple[int, int]:
@@ -86,6 +93,9 @@ class Evaluator(Protocol):
     def gradients(self, rows: Tensor, images: Sequence[int], targets: Sequence[int]) -> Tensor:
         """Return the gradient (n, C, H, W) of the logit of each row's target."""
 
+    def embeddings(self, rows: Tensor, images: Sequence[int]) -> Tensor:
+        """Return embeddings (n, D) of rows; only asked for where ``output`` is "cosine"."""
+
     def maps(self, rows: Tensor, images: Sequence[int]) -> Any:
         """Return the scored method's maps (n, H, W) of rows, for their subjects' target."""
 
@@ -96,7 +106,7 @@ class Ask:
 
     Attributes
     ----------
-    kind : "logits", "gradients" or "maps"
+    kind : "logits", "gradients", "maps" or "embeddings"
     rows : int
         How many.
     points : callable
@@ -171,6 +181,8 @@ def _answer(
             answer = evaluator.logits(rows, of)
         elif kind == "gradients":
             answer = evaluator.gradients(rows, of, [turn[number].target for number in owners])
+        elif kind == "embeddings":
+            answer = evaluator.embeddings(rows, of)
         else:
             answer = torch.as_tensor(evaluator.maps(rows, of))
         if len(answer) != len(rows):

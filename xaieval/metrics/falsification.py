@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from xaieval.digest import rng
-from xaieval.metrics.evaluator import Ask, Subject, Work
-from xaieval.metrics.probabilities import Doubles, angles, softmax
+from xaieval.metrics.evaluator import Ask, Kind, Subject, Work
+from xaieval.metrics.probabilities import Doubles, angles, directions
 from xaieval.metrics.ranking import RankedMap
 from xaieval.metrics.spec import MetricSpec, Options, Param, Reader, Variant
 from xaieval.types import Score
@@ -44,7 +44,7 @@ class Falsification:
 
     @property
     def margin(self) -> float:
-        """Mean d_high − mean d_low, in [−π/2, π/2] rad."""
+        """Mean d_high − mean d_low, rad; in [−π/2, π/2], for embeddings in [−π, π]."""
         return float(self.d_high.mean() - self.d_low.mean())
 
     @property
@@ -71,7 +71,9 @@ def falsification(
     With the map min-max scaled, high = {R > 0.7} and low = {R < 0.3}. k copies hide each set:
     its pixels become ``fill`` (0, i.e. black; the picture's mean colour; or uniform noise), then
     the whole picture gets noise N(0, 0.02) and is clipped to [0, 1]. The distance is the angle
-    between the square roots of the softmax before and after, unit vectors both. The map is
+    between the outputs before and after as unit vectors (``probabilities.directions``): of
+    classes the square roots of the softmax; of attributes those of all their probabilities and
+    the rest to 1; of a network that compares embeddings the embedding itself. The map is
     falsified (1) if the mean d_high <= the mean d_low, else 0; the mean over images is the
     falsification rate (FR).
 
@@ -81,19 +83,21 @@ def falsification(
     as the smaller one has; take that one for conclusions. Copy i of both sets has the same
     jitter; everything is seeded by the sample id. A flat or zero map is NaN.
     """
-    reason = ranked.reason or (None if subject.single else "not-defined-for-model")
-    if reason:
-        return reason
+    if ranked.reason:
+        return ranked.reason
     values = ranked.flat.astype(np.float64)
     scaled = (values - ranked.low) / (ranked.high - ranked.low)
     high, low = np.flatnonzero(scaled > HIGH), np.flatnonzero(scaled < LOW)
     k, fill = int(options["k"]), str(options["fill"])
     count = min(len(high), len(low)) if options["rule"] == "area-matched" else None
-    original = softmax((yield Ask("logits", 1, lambda start, stop: subject.x[None])))[0]
+    kind: Kind = "embeddings" if subject.output == "cosine" else "logits"
+    original = directions((yield Ask(kind, 1, lambda start, stop: subject.x[None])), subject)[0]
+    if not original.any():  # an embedding of length 0
+        return "not-defined-for-model"
     distances = []
     for name, pixels in (("high", high), ("low", low)):
-        logits = yield Ask("logits", k, _copies(subject, name, pixels, count, fill))
-        distances.append(angles(softmax(logits), original))
+        found = yield Ask(kind, k, _copies(subject, name, pixels, count, fill))
+        distances.append(angles(directions(found, subject), original))
     size = ranked.size
     return Falsification(distances[0], distances[1], len(high) / size, len(low) / size)
 
@@ -192,5 +196,5 @@ SPEC = MetricSpec(
             higher_is_better=None,
         ),
     ),
-    paper="defined in the docs; for classifiers, square roots of softmax stand for embeddings",
+    paper="defined in the docs; square roots of probabilities stand for embeddings",
 )

@@ -14,14 +14,13 @@ def insertion(ranked: RankedMap, subject: Subject, options: Options) -> Work[Cur
 
     As deletion, but from a canvas without the picture's pixels to the picture itself; high is
     good. The canvas is the picture blurred as in the authors' code: a kernel of 11 px from a
-    Gaussian of sigma 5 px, beyond the edges zeros in model input. Ties, flat maps and what is not
-    defined are as in deletion.
+    Gaussian of sigma 5 px, beyond the edges zeros in model input. Ties, flat maps and which
+    probability is followed are as in deletion.
 
     Petsiuk et al. 2018, section 4.2.
     """
-    reason = ranked.reason or (None if subject.single else "not-defined-for-model")
-    if reason:
-        return reason
+    if ranked.reason:
+        return ranked.reason
     return (
         yield from curve(
             ranked,

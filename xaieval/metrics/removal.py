@@ -13,7 +13,7 @@ from scipy.ndimage import correlate1d, gaussian_filter1d
 from xaieval.digest import rng
 from xaieval.metrics.evaluator import Ask, Subject, Work
 from xaieval.metrics.imputation import impute
-from xaieval.metrics.probabilities import softmax
+from xaieval.metrics.probabilities import watched
 from xaieval.metrics.ranking import RankedMap
 from xaieval.metrics.spec import Param
 
@@ -49,7 +49,7 @@ class Curve:
     shares : float64 (steps + 1,)
         Share of the pixels changed, 0 to 1.
     probabilities : float64 (steps + 1,)
-        Softmax probability of the originally predicted class.
+        Softmax probability of the originally predicted class (``probabilities.watched``).
     """
 
     shares: npt.NDArray[np.float64]
@@ -157,4 +157,4 @@ def curve(
     else:
         gone = counts
     logits = yield Ask("logits", steps + 1, removals(subject, places, gone, fill))
-    return Curve(np.arange(steps + 1) / steps, softmax(logits)[:, subject.predicted])
+    return Curve(np.arange(steps + 1) / steps, watched(logits, subject))

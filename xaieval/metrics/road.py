@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xaieval.metrics.evaluator import Ask, Subject, Work
-from xaieval.metrics.probabilities import Doubles, softmax
+from xaieval.metrics.probabilities import Doubles, watched
 from xaieval.metrics.ranking import RankedMap
 from xaieval.metrics.removal import TIES_PARAM, order, removals
 from xaieval.metrics.spec import MetricSpec, Options, Param, Variant
@@ -30,15 +30,14 @@ def road(ranked: RankedMap, subject: Subject, options: Options) -> Work[Road | s
     that, the lowest (LeRF) are removed and filled by noisy linear imputation, which leaves neither
     edges nor the outline of the mask for the network to read a class from. The score is
     (mean LeRF − mean MoRF) / 2, in [−0.5, 0.5]; high is good, 0 is what an order without meaning
-    gets. Ties, flat maps and what is not defined are as in deletion.
+    gets. Ties, flat maps and which probability is followed are as in deletion.
 
     Rong et al. 2022 report the accuracy over a data set at each share; per image that becomes the
     probability, and the combination of both orders is pytorch-grad-cam's (``ROADCombined``).
     Noise is in units of the picture's range, as in the authors' code.
     """
-    reason = ranked.reason or (None if subject.single else "not-defined-for-model")
-    if reason:
-        return reason
+    if ranked.reason:
+        return ranked.reason
     parts = int(options["parts"])
     places = order(ranked, subject.sample_id, str(options["ties"]))
     counts = np.arange(1, parts) * ranked.size // parts
@@ -47,7 +46,7 @@ def road(ranked: RankedMap, subject: Subject, options: Options) -> Work[Road | s
     found = []
     for points in (first, last):
         logits = yield Ask("logits", parts - 1, points)
-        found.append(softmax(logits)[:, subject.predicted])
+        found.append(watched(logits, subject))
     return Road(*found)
 
 

@@ -14,6 +14,7 @@ from xaieval.models.continuation import Continuation
 from xaieval.models.extra import Extra
 from xaieval.models.multitask import ModelConfig, MultitaskNet, build, calibrate_batchnorm
 from xaieval.models.options import TrainOptions
+from xaieval.models.pairs import embeddings, pair_classifier
 from xaieval.models.plain import PlainClassifier, classifier_from_encoder, plain_network
 from xaieval.models.prepared import PreparedModel
 from xaieval.models.preprocessing import Preprocessing
@@ -46,6 +47,7 @@ __all__ = [
     "calibrate_batchnorm",
     "capture_attention",
     "classifier_from_encoder",
+    "embeddings",
     "explicit_attention",
     "explicit_mha",
     "find_token_grid",
@@ -55,6 +57,7 @@ __all__ = [
     "load_encoder_weights",
     "load_weights",
     "measure_receptive_field",
+    "pair_classifier",
     "plain_network",
     "read_card",
     "recalibrate_batchnorm",
