@@ -61,6 +61,7 @@ function makeWell(card, kind) {
   if (kind === "topk") { well_parts.image = el("img", "layer", layers); }
   well_parts.outline = outline(layers);
   el("div", "cross", layers, {"aria-hidden": "true"});
+  el("div", "naming", well, {"aria-hidden": "true"}).hidden = true;
   return well_parts;
 }
 
@@ -156,6 +157,8 @@ export function render({model, el: host}) {
   let wanted = -1;          // version asked for last
   let kept = new Map();     // decoded images and levels of the view on screen, by id
 
+  const regions = makeRegions({model, root, card: () => source, view: () => current});
+
   for (const [name, text] of [["hit", "hit"], ["miss", "miss"], ["false-alarm", "false alarm"],
                               ["edge", "mask outline"], ["chance", "constant map"],
                               ["best", "best on its grid"]]) {
@@ -232,6 +235,7 @@ export function render({model, el: host}) {
     try {
       await Promise.all([
         fetch(view.picture, load),
+        fetch(view.regions?.index, loadIndex),
         ...(view.cards || []).flatMap((card) => [fetch(card.heat, loadLevels), fetch(card.topk, load)]),
       ]);
     } catch (error) {
@@ -244,10 +248,13 @@ export function render({model, el: host}) {
     current = view;
     draw(view);
     requestAnimationFrame(() => requestAnimationFrame(() => {
+      if (current !== view) { return; }
       root.dataset.painted = String(view.version);
       root.dataset.status = view.status;
       root.dataset.sample = view.sample || "";
       root.dataset.k = view.k ?? "";
+      root.dataset.region = view.regions?.picked ?? "";
+      regions.draw();  // after the pictures: nobody waits for the bars
     }));
   }
 
@@ -303,13 +310,15 @@ export function render({model, el: host}) {
   function drawSource(view) {
     if (!view.picture) {
       if (source) { source.card.remove(); source = null; }
+      regions.see(null, null);
       return;
     }
-    if (!source) { source = makeCard(grid, true); grid.prepend(source.card); }
+    if (!source) { source = makeCard(grid, true); grid.prepend(source.card); regions.attach(source); }
     source.title.textContent = "Image";
     source.heat.picture.src = kept.get(view.picture.id).src;
     source.heat.picture.alt = view.picture.alt;
     setOutline(source.heat.outline, view);
+    regions.see(view.regions, view.regions && kept.get(view.regions.index.id));
     source.note.textContent = view.source_note || "";
     fillRows(source.table, view.source_rows || [], "About the image");
   }
@@ -354,6 +363,7 @@ export function render({model, el: host}) {
   grid.addEventListener("pointermove", (event) => {
     const at = point(event);
     grid.classList.toggle("pointing", Boolean(at));
+    regions.hover(event.target.closest(".well"), at);
     if (!at) { return; }
     grid.style.setProperty("--cx", `${100 * at.x}%`);
     grid.style.setProperty("--cy", `${100 * at.y}%`);
@@ -370,11 +380,12 @@ export function render({model, el: host}) {
   });
   grid.addEventListener("pointerleave", () => {
     grid.classList.remove("pointing");
+    regions.hover(null, null);
     for (const parts of cards.values()) { parts.readout.textContent = ""; }
   });
   grid.addEventListener("click", (event) => {
     const at = point(event);
-    if (!at) { return; }
+    if (!at || (source?.card.contains(event.target) && regions.pick(at))) { return; }
     const zoomed = grid.classList.toggle("zoomed");
     if (zoomed) {
       grid.style.setProperty("--ox", `${100 * at.x}%`);

@@ -17,6 +17,10 @@ from .theme import TOKENS
 _HERE = Path(__file__).parent
 
 
+def _text(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
 def _tables() -> dict[str, str]:
     return {n: base64.b64encode(colour_table(n).tobytes()).decode() for n in COLOUR_MAPS}
 
@@ -25,20 +29,21 @@ class Cards(JSComponent):
     """Image card, method cards, verdict, progress and messages, from one message per change.
 
     ``display`` sends a view; images the browser already has are named, not sent again. What the
-    person does inside (cancel, retry, …) arrives at ``on_action``.
+    person does inside (cancel, retry, region, …) arrives at ``on_action`` with its value.
     """
 
     view = param.Dict(default={})
+    shares = param.Dict(default={}, doc="of each map in each region; follows the view")
     tables = param.Dict(default={})
     opacity = param.Number(default=0.6, bounds=(0, 1))
     colormap = param.String(default="inferno")
     mode = param.String(default="both")
     scale = param.String(default="each")
 
-    _esm = _HERE / "cards.js"
-    _stylesheets = [TOKENS, (_HERE / "cards.css").read_text(encoding="utf-8")]  # noqa: RUF012
+    _esm = _text("regions.js") + _text("cards.js")
+    _stylesheets = [TOKENS, _text("cards.css"), _text("regions.css")]  # noqa: RUF012
 
-    def __init__(self, on_action: Callable[[str], None], **params: Any) -> None:
+    def __init__(self, on_action: Callable[[str, str], None], **params: Any) -> None:
         super().__init__(tables=_tables(), sizing_mode="stretch_width", **params)
         self._on_action = on_action
         self._version = 0
@@ -49,6 +54,10 @@ class Cards(JSComponent):
         """Send a view (see ``cards.js`` for its keys)."""
         self._full = view
         self._send()
+
+    def share(self, shares: dict[str, Any]) -> None:
+        """Send the shares of the view's maps in its regions."""
+        self.shares = shares
 
     def _send(self) -> None:
         self._version += 1
@@ -64,6 +73,8 @@ class Cards(JSComponent):
 
         view = {**self._full, "version": self._version}
         view["picture"] = lean(view.get("picture"))
+        if view.get("regions"):
+            view["regions"] = {**view["regions"], "index": lean(view["regions"]["index"])}
         view["cards"] = [
             {**card, "heat": lean(card.get("heat")), "topk": lean(card.get("topk"))}
             for card in view.get("cards", ())
@@ -76,7 +87,7 @@ class Cards(JSComponent):
             self._sent = frozenset()
             self._send()
         else:
-            self._on_action(str(message.get("type")))
+            self._on_action(str(message.get("type")), str(message.get("value", "")))
 
 
 class Strip(JSComponent):

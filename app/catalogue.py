@@ -56,6 +56,17 @@ class Catalogue:
     def classes(self) -> tuple[str, ...]:
         return self.dataset.class_names
 
+    @cached_property
+    def regions(self) -> tuple[str, ...]:
+        """The dataset's named regions, in its order."""
+        return self.dataset.region_names
+
+    @cached_property
+    def default_region(self) -> str:
+        """The region that is scored until somebody chooses: the study's first, or the dataset's."""
+        named = self.results.study.score.regions
+        return named[0] if named else next(iter(self.regions), "")
+
     def items(self, split: str, class_name: str) -> tuple[Item, ...]:
         """Return the images of a split and class, in the dataset's order."""
         wanted = (split, class_name)

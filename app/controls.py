@@ -32,6 +32,7 @@ class Controls:
             },
             **small,
         )
+        self.region = pmui.Select(label="Region scored", **small)
         self.methods = pmui.MultiPill(
             label="Methods", variant="filled", sx={"gap": "4px"}, stylesheets=[HIDE_LABEL], **small
         )
@@ -68,6 +69,7 @@ class Controls:
             self.class_name,
             self.seed,
             self.target,
+            self.region,
             self.metric,
             sizing_mode="stretch_width",
             margin=(12, 16, 4, 8),

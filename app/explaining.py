@@ -8,6 +8,7 @@ arrives of that one is dropped.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from concurrent.futures import Future
 from typing import Any, Protocol
@@ -16,9 +17,11 @@ from xaieval.backend import PREFETCH, Answer, Request, Ticket
 from xaieval.errors import Cancelled, XaievalError
 from xaieval.types import Heatmap
 
-from .composing import Wish, compose
+from .composing import Wish, compose, region_shares
 from .scene import Scene
 from .services import Services
+
+log = logging.getLogger("xaieval.app")
 
 SKELETON_AFTER_S = 0.08
 """Maps that come sooner are shown at once; a skeleton would only flicker."""
@@ -31,6 +34,8 @@ class Screen(Protocol):
     """Whatever shows a view."""
 
     def display(self, view: dict[str, Any]) -> None: ...
+
+    def share(self, shares: dict[str, Any]) -> None: ...
 
 
 class Explaining:
@@ -69,8 +74,8 @@ class Explaining:
         stale, self._ahead = self._ahead, []
         try:
             if self._answer is not None and self._answer[0] == wish.asked and self.scene:
-                scene: Scene | None = self.scene
-                await self._fill(turn, wish, self.scene, self._answer[1])
+                scene: Scene | None = await self._look(wish)
+                await self._fill(turn, wish, scene, self._answer[1])
             else:
                 scene = await self._explain(turn, wish)
         except Cancelled:
@@ -85,6 +90,8 @@ class Explaining:
             for ticket in (old, *stale):
                 if ticket is not None and not ticket.future.done():
                     ticket.cancel()
+        if turn == self._turn and scene is not None:
+            await self._share(turn, wish, scene)
         if turn == self._turn and scene is not None and ahead:
             await asyncio.sleep(PREFETCH_AFTER_S)
         if turn == self._turn and scene is not None:
@@ -95,12 +102,14 @@ class Explaining:
         """Compute and draw what may be wanted next; its failure shows when it is wanted."""
         ticket = self._submit(wish, PREFETCH)
 
+        def look(answer: Answer) -> None:
+            scene = self._scene(wish)
+            compose(self.services, wish, scene, answer.maps, answer)
+            region_shares(self.services, wish, scene, answer.maps)
+
         def draw(future: Future[Answer]) -> None:
             if not future.exception():
-                answer = future.result()
-                self.services.later.submit(
-                    lambda: compose(self.services, wish, self._scene(wish), answer.maps, answer)
-                )
+                self.services.later.submit(look, future.result())
 
         ticket.future.add_done_callback(draw)
         return ticket
@@ -135,7 +144,7 @@ class Explaining:
         self._ticket = ticket = self._submit(wish, 0, on_map)
         answer = asyncio.ensure_future(_settled(ticket.future))
         try:
-            scene = await loop.run_in_executor(self.services.pool, self._scene, wish)
+            scene = await self._look(wish)
         except BaseException:
             ticket.cancel()
             raise
@@ -188,8 +197,27 @@ class Explaining:
         if turn == self._turn:
             self.screen.display(view)
 
+    async def _share(self, turn: int, wish: Wish, scene: Scene) -> None:
+        """Send the shares in the regions; they follow the view, nobody waits for them."""
+        if self._answer is None or len(wish.regions) < 2:
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.run_in_executor(
+                self.services.pool, region_shares, self.services, wish, scene, self._answer[1].maps
+            )
+        except XaievalError:
+            log.exception("no shares of regions for %s", wish.sample_id)
+            return
+        if turn == self._turn:
+            self.screen.share(found)
+
+    async def _look(self, wish: Wish) -> Scene:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.services.pool, self._scene, wish)
+
     def _scene(self, wish: Wish) -> Scene:
-        return self.services.scene(wish.study, wish.sample_id, wish.checkpoint)
+        return self.services.scene(wish.study, wish.sample_id, wish.checkpoint, region=wish.region)
 
     def _fail(self, wish: Wish, error: Exception) -> None:
         known = isinstance(error, XaievalError)

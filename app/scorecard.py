@@ -89,10 +89,18 @@ def rate(
     """Score maps of one image: method key -> metric key -> Score.
 
     Without a mask every score is undefined, for the ``reason`` given. Where a map was drawn from
-    a coarse grid, the ceilings of the scores stand among them.
+    a coarse grid, the ceilings of the scores stand among them. Scores that need mass are left out
+    for maps with negative values.
     """
     if not heatmaps:
         return {}
+    if mask is not None:
+        plain = [key for key in metrics if parse_metric(key).spec.signed_ok]
+        apart = {key: heatmap for key, heatmap in heatmaps.items() if has_sign(heatmap)}
+        if apart and len(plain) < len(metrics):
+            rest = {key: heatmap for key, heatmap in heatmaps.items() if key not in apart}
+            rated = rate(rest, mask, metrics) | (rate(apart, mask, plain) if plain else {})
+            return {key: rated.get(key, {}) for key in heatmaps}
     if mask is None:
         nothing = Score(math.nan, reason)
         return {key: dict.fromkeys(metrics, nothing) for key in heatmaps}
@@ -114,6 +122,11 @@ def rate(
                 name: Score(float(best[name][0]), best.reasons[name][0]) for name in above
             }
     return rated
+
+
+def has_sign(heatmap: Heatmap) -> bool:
+    """Tell whether a map has negative values: a share of its sum means nothing then."""
+    return bool(heatmap.values.min() < 0)
 
 
 @dataclass(frozen=True)
@@ -200,9 +213,11 @@ def card(
     mask_note: str,
     share: float,
     gate: Verdict | None = None,
+    region: str = "",
 ) -> dict[str, Any]:
     """Return a filled card as the browser takes it; ``identity`` names the map's content.
 
+    ``region``: the one whose mask is scored.
     ``gate``: what the sanity gate said of the method on this model, if it was asked.
     """
     flags = drawn.heatmap.flags
@@ -242,11 +257,16 @@ def card(
         "low": drawn.low,
         "high": drawn.high,
         "heat_alt": f"Heatmap of {label} over the image",
-        "topk": {"id": f"top-{identity}-{topk.k}", "src": topk.src},
+        "topk": {"id": f"top-{identity}-{topk.k}-{region}", "src": topk.src},
         "topk_alt": f"The {topk.k} strongest pixels of {label}{hits}",
         "rows": rows,
-        "note": " ".join(filter(None, (mask_note, _conserved(drawn.heatmap)))),
+        "note": " ".join(filter(None, (mask_note, _signed(drawn), _conserved(drawn.heatmap)))),
     }
+
+
+def _signed(drawn: Drawn) -> str:
+    """Return why a map's card has no scores of mass."""
+    return "Scores of mass are undefined: the map has negative values." if drawn.low < 0 else ""
 
 
 def _conserved(heatmap: Heatmap) -> str:

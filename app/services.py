@@ -21,9 +21,11 @@ from xaieval.methods import MethodCall
 from xaieval.render import data_uri, thumbnail
 from xaieval.sanity import Verdict, verdicts
 from xaieval.study import Results, demo_results
+from xaieval.study.opening import open_results, readable_keys
 from xaieval.types import Heatmap, Sample, Score
 
 from .catalogue import Catalogue
+from .regions import shares
 from .scene import Scene, make_scene
 from .scorecard import Drawn, Topk, draw, draw_topk, rate
 
@@ -89,7 +91,7 @@ class Services:
         self._lock = threading.Lock()
         self._samples, self._scenes = Kept(24), Kept(256)
         self._drawn, self._topk, self._rated = Kept(512), Kept(1024), Kept(2048)
-        self._thumbs = Kept(4096)
+        self._thumbs, self._shares = Kept(4096), Kept(2048)
 
     @property
     def backend(self) -> Backend:
@@ -139,13 +141,16 @@ class Services:
 
         return self._samples.get((study, sample_id), open_sample)
 
-    def scene(self, study: str, sample_id: str, checkpoint: Path) -> Scene:
-        """Return a sample as a model sees it."""
+    def scene(self, study: str, sample_id: str, checkpoint: Path, *, region: str = "") -> Scene:
+        """Return a sample as a model sees it; the mask is a region's, '' the first one's."""
         preprocessing = self.backend.classifier(checkpoint).preprocessing
-        return self._scenes.get(
+        first: Scene = self._scenes.get(
             (study, sample_id, preprocessing),
             lambda: make_scene(self.sample(study, sample_id), preprocessing),
         )
+        if region in ("", first.region):
+            return first
+        return self._scenes.get((study, sample_id, preprocessing, region), lambda: first.of(region))
 
     def drawn(self, heatmap: Heatmap) -> Drawn:
         """Return a heatmap ready for the browser; equal values are drawn once."""
@@ -154,14 +159,14 @@ class Services:
     def topk(self, heatmap: Heatmap, scene: Scene, k: int) -> Topk:
         """Return a Top-K overlay ready for the browser."""
         return self._topk.get(
-            (_content(heatmap), scene.key, k), lambda: draw_topk(heatmap, scene.mask, k)
+            (_content(heatmap), scene.mask_key, k), lambda: draw_topk(heatmap, scene.mask, k)
         )
 
     def rate(
         self, maps: dict[str, Heatmap], scene: Scene, metrics: Sequence[str]
     ) -> dict[str, dict[str, Score]]:
         """Score maps against a scene's mask; what was scored before is looked up."""
-        contents = {key: (_content(h), scene.key, tuple(metrics)) for key, h in maps.items()}
+        contents = {key: (_content(h), scene.mask_key, tuple(metrics)) for key, h in maps.items()}
         found: dict[str, dict[str, Score]] = {}
 
         def fresh() -> dict[str, dict[str, Score]]:
@@ -172,6 +177,18 @@ class Services:
         return {
             key: self._rated.get(content, lambda key=key: fresh()[key])  # type: ignore[misc]
             for key, content in contents.items()
+        }
+
+    def shares(
+        self, maps: dict[str, Heatmap], scene: Scene
+    ) -> dict[str, dict[str, float | None] | str]:
+        """Return each map's share in every region, or why there is none (``regions.shares``)."""
+        return {
+            key: self._shares.get(
+                (_content(heatmap), scene.key),
+                lambda heatmap=heatmap: shares(heatmap, scene.regions),  # type: ignore[misc]
+            )
+            for key, heatmap in maps.items()
         }
 
     def thumb(self, study: str, sample_id: str) -> str:
@@ -211,25 +228,15 @@ def shared_backend() -> Backend:
 
 @lru_cache(maxsize=8)
 def open_services(arguments: tuple[str, ...]) -> Services:
-    """Open what the command line names: results folders or study ids; nothing is the demo.
+    """Open what the command line names; nothing is the demo.
 
-    A bad argument becomes a ``Problem`` that the page shows; the server keeps running.
+    A name is a results folder, a folder that holds some (an experiment's), or a study's id. A bad argument becomes a ``Problem`` that the page shows; the server keeps running.
     """
-    results: dict[str, Results] = {}
+    opened: list[Results] = []
     problems = []
     for argument in arguments or (None,):
         try:
-            opened = demo_results() if argument is None else _open(argument)
+            opened += [demo_results()] if argument is None else open_results(argument)
         except (XaievalError, OSError) as error:
             problems.append(Problem(argument or "the built-in study", str(error)))
-            continue
-        name = key = opened.study.id
-        number = 2
-        while key in results:
-            key, number = f"{name}~{number}", number + 1
-        results[key] = opened
-    return Services(results, tuple(problems))
-
-
-def _open(argument: str) -> Results:
-    return Results(argument) if Path(argument).exists() else Results.of_study(argument)
+    return Services(readable_keys(opened), tuple(problems))

@@ -14,11 +14,12 @@ from .cards import Strip
 from .catalogue import Catalogue, Item
 from .composing import method_labels
 from .controls import Controls
-from .scene import Scene
+from .scene import Scene, region_names
 from .services import Services
 from .state import ANY, AppState
 
 _LABEL = {ANY: "all"}
+_KINDS = {"part": "Parts", "overlapping": "Overlapping", "absent": "Not in this image"}
 
 
 class Settling:
@@ -124,6 +125,7 @@ class Settling:
         self.controls.target.param.update(
             options={**named, **{c: c for c in catalogue.classes}}, value=target
         )
+        self._settle_region(catalogue)
         metrics = list(self.controls.metric.options.values())
         self.controls.metric.value = self._pick("metric", metrics, "topk_overlap", "metric")
         unknown = [key for key in self.state.methods if key not in catalogue.methods]
@@ -140,13 +142,41 @@ class Settling:
             groups=_by_family(catalogue, labels, without=near), value=""
         )
 
+    def _settle_region(self, catalogue: Catalogue) -> None:
+        self._pick("region", ("", *catalogue.regions), "", "region")
+        self.state.region = self.region_for_link(self.state.region)
+        self.controls.region.visible = len(catalogue.regions) > 1
+        there = {"part": catalogue.regions, "overlapping": (), "absent": ()}
+        if set(self.controls.region.values) != set(catalogue.regions):
+            self._offer_regions(catalogue, there)
+        elif catalogue.regions:
+            select, value = self.controls.region, self.state.region or catalogue.default_region
+            disabled = [name for name in select.disabled_options if name != value]
+            select.param.update(value=value, disabled_options=disabled)
+
+    def region_for_link(self, region: str) -> str:
+        """Return a region as a link names it: the default one by nothing."""
+        usual = "" if self.catalogue is None else self.catalogue.default_region
+        return "" if region == usual else region
+
+    def _offer_regions(self, catalogue: Catalogue, there: dict[str, tuple[str, ...]]) -> None:
+        """Offer the regions of an image; those that it lacks are named, not offered."""
+        value = self.state.region or catalogue.default_region
+        groups = {_KINDS[kind]: {n: n for n in names} for kind, names in there.items() if names}
+        absent = [name for name in there["absent"] if name != value]
+        select = self.controls.region
+        if (select.groups, select.value, select.disabled_options) != (groups, value, absent):
+            select.param.update(groups=groups, value=value, disabled_options=absent)
+
     def settle_scene(self, scene: Scene) -> None:
-        """Fit the K slider to the image: up to a quarter of it, or twice its mask."""
+        """Offer the image's regions; fit the K slider: up to a quarter of it, or twice the mask."""
         area = scene.picture.shape[0] * scene.picture.shape[1]
         end = min(area, max(area // 4, 2 * scene.mask_px, self.state.k or 0))
         value = min(self.state.k or scene.default_k, area)
         self.busy = True
         try:
+            if self.catalogue is not None and len(self.catalogue.regions) > 1:
+                self._offer_regions(self.catalogue, region_names(scene, self.catalogue.regions))
             if (self.controls.k.end, self.controls.k.value) != (end, value):
                 self.controls.k.param.update(end=end, value=value)
             self.controls.k_reset.disabled = self.state.k is None

@@ -11,14 +11,18 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, quote, unquote, urlencode
 
 import param
 
-PAGES = ("explore", "batch")
+PAGES = ("explore", "batch", "parts", "compare")
 COLOUR_MAPS = ("inferno", "cividis", "jet")
 VIEWS = ("both", "heatmap", "topk")
 SCALES = ("each", "clipped", "shared")
+IMAGES = ("correct", "all")
+POINTS = ("methods", "classes")
+CELLS = ("score", "lift")
+MOST_MODELS = 6
 ANY = "all"
 """The split or class filter that lets everything through."""
 
@@ -37,11 +41,21 @@ class AppState(param.Parameterized):
     )
     target = param.String(default="predicted", doc="'predicted', 'label' or a class name")
     metric = param.String(default="topk_overlap", doc="the score that ranks")
+    region = param.String(default="", doc="the region scored; '' is the study's first")
     k = param.Integer(default=None, allow_None=True, bounds=(1, None), doc="px; None = mask size")
     opacity = param.Number(default=0.6, bounds=(0, 1))
     colormap = param.Selector(default="inferno", objects=list(COLOUR_MAPS))
     view = param.Selector(default="both", objects=list(VIEWS))
     scale = param.Selector(default="each", objects=list(SCALES))
+    measure = param.String(default="", doc="Parts, Compare: the score; '' is a regional one")
+    parts = param.ClassSelector(default=(), class_=tuple, doc="Parts: regions; () is the study's")
+    part_seed = param.Integer(default=None, allow_None=True, doc="Parts: training seed; None: all")
+    images = param.Selector(default="", objects=["", *IMAGES], doc="'' is the page's own choice")
+    falsified = param.String(default="", doc="Parts: a falsification score; '' is the area-matched")
+    points = param.Selector(default="methods", objects=list(POINTS), doc="Parts: of falsification")
+    cell = param.Selector(default="score", objects=list(CELLS), doc="Parts: of class and region")
+    method = param.String(default="", doc="Parts, Compare: the one method; '' is the study's first")
+    models = param.ClassSelector(default=(), class_=tuple, doc="Compare: model ids, 2 to 6")
     notices = param.List(default=[], item_type=str, doc="what the shell tells the person")
 
     def notify(self, *texts: str) -> None:
@@ -98,6 +112,24 @@ def _methods(text: str) -> tuple[str, ...]:
     return keys
 
 
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(_text(unquote(part)) for part in text.split(" ") if part))
+    if not names or len(names) > 64:
+        raise ValueError
+    return names
+
+
+def _write_names(names: tuple[str, ...]) -> str:
+    return " ".join(quote(name, safe="/[]=,:;()") for name in names)
+
+
+def _models(text: str) -> tuple[str, ...]:
+    models = _names(text)
+    if len(models) > MOST_MODELS or not all(re.fullmatch(r".+/seed-\d{1,19}", m) for m in models):
+        raise ValueError
+    return models
+
+
 @dataclass(frozen=True)
 class Field:
     """One value of the link: its key there, its parameter, and how to read and write it."""
@@ -111,7 +143,7 @@ class Field:
 
 _opacity = _number(r"(\d+)pct", 0, 100)
 FIELDS = (
-    Field("page", "page", _one_of(*PAGES), hint="explore or batch"),
+    Field("page", "page", _one_of(*PAGES), hint=", ".join(PAGES)),
     Field("study", "study", _text, hint="the id of an opened study"),
     Field("split", "split", _text, hint="a split or 'all'"),
     Field("class", "class_name", _text, hint="a class or 'all'"),
@@ -120,6 +152,7 @@ FIELDS = (
     Field("methods", "methods", _methods, " ".join, "method ids joined by +"),
     Field("target", "target", _text, hint="predicted, label or a class"),
     Field("metric", "metric", _text, hint="a metric id"),
+    Field("region", "region", _text, hint="a region of the dataset"),
     Field("k", "k", _number(r"(\d+)px", 1, 2**31), "{}px".format, "such as 412px"),
     Field(
         "opacity",
@@ -131,6 +164,15 @@ FIELDS = (
     Field("map", "colormap", _one_of(*COLOUR_MAPS), hint="one of " + ", ".join(COLOUR_MAPS)),
     Field("view", "view", _one_of(*VIEWS), hint="one of " + ", ".join(VIEWS)),
     Field("scale", "scale", _one_of(*SCALES), hint="each, clipped or shared"),
+    Field("measure", "measure", _text, hint="a metric id"),
+    Field("parts", "parts", _names, _write_names, "regions joined by +"),
+    Field("of", "part_seed", _number(r"seed-(\d+)", 0, 2**62), "seed-{}".format, "such as seed-42"),
+    Field("images", "images", _one_of(*IMAGES), hint="correct or all"),
+    Field("falsified", "falsified", _text, hint="a falsification score"),
+    Field("points", "points", _one_of(*POINTS), hint="methods or classes"),
+    Field("cell", "cell", _one_of(*CELLS), hint="score or lift"),
+    Field("method", "method", _text, hint="a method id"),
+    Field("models", "models", _models, _write_names, "such as study/seed-42, joined by +, up to 6"),
 )
 
 

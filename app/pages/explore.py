@@ -21,7 +21,18 @@ from ..state import AppState
 
 log = logging.getLogger("xaieval.app")
 
-ASKING = ("study", "split", "class_name", "image", "seed", "methods", "target", "metric", "k")
+ASKING = (
+    "study",
+    "split",
+    "class_name",
+    "image",
+    "seed",
+    "methods",
+    "target",
+    "metric",
+    "region",
+    "k",
+)
 THUMBS_AROUND = 20
 
 
@@ -69,6 +80,7 @@ class ExplorePage(pn.viewable.Viewer):
             (panel.seed, "seed"),
             (panel.target, "target"),
             (panel.metric, "metric"),
+            (panel.region, "region"),
         ):
             widget.param.watch(lambda event, name=name: self._set(name, event.new), "value")
         panel.methods.param.watch(self._on_methods, "value")
@@ -78,6 +90,8 @@ class ExplorePage(pn.viewable.Viewer):
 
     def _set(self, name: str, value: Any) -> None:
         if not self.settling.busy:
+            if name == "region":
+                value = self.settling.region_for_link(value)
             self.state.param.update(**{name: value})
 
     def _on_methods(self, event: param.parameterized.Event) -> None:
@@ -98,8 +112,10 @@ class ExplorePage(pn.viewable.Viewer):
     def _on_choose(self, image: str) -> None:
         self._set("image", image)
 
-    def _on_action(self, action: str) -> None:
-        if action == "cancel":
+    def _on_action(self, action: str, value: str = "") -> None:
+        if action == "region":
+            self._set("region", value)
+        elif action == "cancel":
             self.explaining.cancel()
         elif action == "retry":
             pn.state.execute(self._refresh)
@@ -114,7 +130,7 @@ class ExplorePage(pn.viewable.Viewer):
         if self.settling.busy:
             return
         changed = {event.name for event in events}
-        if changed & {"image", "study", "split", "class_name"} and "k" not in changed:
+        if changed & {"image", "study", "split", "class_name", "region"} and "k" not in changed:
             # A K chosen for one mask means nothing for the next.
             self.settling.busy = True
             self.state.k = None
@@ -146,6 +162,8 @@ class ExplorePage(pn.viewable.Viewer):
             compete=catalogue.compete,
             metric=state.metric,
             k=k,
+            region=state.region or catalogue.default_region,
+            regions=catalogue.regions,
         )
 
     async def _refresh(self) -> None:
