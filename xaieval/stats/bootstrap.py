@@ -29,33 +29,47 @@ from xaieval.stats.populations import Frame, need
 
 @dataclass(frozen=True, eq=False)
 class Crossed:
-    """A crossed table of values with holes.
+    """A crossed table of values, with holes.
 
     Attributes
     ----------
-    values : float64 (S, I)
-        NaN where a seed has no value of an image.
+    totals : float64 (S, I)
+        Sum of the values of a seed and image; 0 in a hole.
+    counts : float64 (S, I)
+        How many they are: 0 in a hole, more than 1 where an image has several.
     seeds, images : tuple
         Names of rows and columns.
     """
 
-    values: Floats
+    totals: Floats
+    counts: Floats
     seeds: tuple[object, ...]
     images: tuple[object, ...]
 
     @property
     def n(self) -> int:
         """Number of values."""
-        return int(np.count_nonzero(~np.isnan(self.values)))
+        return int(self.counts.sum())
 
     @property
     def mean(self) -> float:
         """Mean of all values; NaN for none."""
-        return float(np.nanmean(self.values)) if self.n else math.nan
+        return float(self.totals.sum() / self.counts.sum()) if self.n else math.nan
+
+    @property
+    def by_seed(self) -> dict[object, float]:
+        """Mean of each seed's values."""
+        means = self.totals.sum(axis=1) / self.counts.sum(axis=1)
+        return dict(zip(self.seeds, means.tolist(), strict=True))
 
 
 def crossed(
-    frame: Frame, *, value: str = "value", seed: str = "seed", image: str = "sample_id"
+    frame: Frame,
+    *,
+    value: str = "value",
+    seed: str = "seed",
+    image: str = "sample_id",
+    cluster: str | None = None,
 ) -> Crossed:
     """Return a long table as a crossed one; seeds and images without any value are left out.
 
@@ -63,6 +77,8 @@ def crossed(
     ----------
     frame : DataFrame
         One row per seed and image. Without the column ``seed`` all rows are of one seed.
+    cluster : str, optional
+        Column of what is drawn as one where an image has several rows (``two_way``).
 
     Raises
     ------
@@ -70,24 +86,45 @@ def crossed(
         When a column is missing or an image has two rows of one seed.
 
     >>> frame = pd.DataFrame({"seed": [1, 1, 2], "sample_id": ["a", "b", "a"], "value": [1., 2, 3]})
-    >>> crossed(frame).values
-    array([[ 1.,  2.],
-           [ 3., nan]])
+    >>> crossed(frame).totals.tolist(), crossed(frame).counts.tolist()
+    ([[1.0, 2.0], [3.0, 0.0]], [[1.0, 1.0], [1.0, 0.0]])
     """
-    need(frame, [image, value])
-    rows = frame[[image, value]].assign(_seed=frame.get(seed, 0))
-    rows = rows[rows[value].notna()]
-    twice = rows.duplicated([image, "_seed"])
+    rows = values_of(frame, value=value, seed=seed, image=image, cluster=cluster)
+    seed_at, seeds = pd.factorize(rows["seed"], sort=True)
+    image_at, images = pd.factorize(rows["cluster"], sort=True)
+    totals, counts = np.zeros((2, len(seeds), len(images)))
+    np.add.at(totals, (seed_at, image_at), rows["value"].to_numpy(np.float64))
+    np.add.at(counts, (seed_at, image_at), 1.0)
+    return Crossed(totals, counts, tuple(seeds), tuple(images))
+
+
+def values_of(frame: Frame, *, value: str, seed: str, image: str, cluster: str | None) -> Frame:
+    """Return ``seed, sample_id, cluster, value`` of a table, rows without a value left out.
+
+    Raises
+    ------
+    ResultsError
+        When a column is missing or an image has two rows of one seed.
+    """
+    need(frame, [image, value, *([cluster] if cluster else [])])
+    rows = pd.DataFrame(
+        {
+            "seed": frame.get(seed, 0),
+            "sample_id": frame[image],
+            "cluster": frame[cluster or image],
+            "value": frame[value],
+        }
+    ).dropna(subset="value")
+    twice = rows.duplicated(["seed", "sample_id"])
     if twice.any():
         row = rows[twice].iloc[0]
         raise ResultsError(
             "an image has two values under one seed",
-            where=str(row[image]),
-            got=f"seed {row['_seed']}",
+            where=str(row["sample_id"]),
+            got=f"seed {row['seed']}",
             fix="filter by method, metric and region, or name the columns that tell them apart",
         )
-    wide = rows.pivot(index="_seed", columns=image, values=value)
-    return Crossed(wide.to_numpy(np.float64), tuple(wide.index), tuple(wide.columns))
+    return rows
 
 
 def draws(generator: np.random.Generator, n: int, replicates: int) -> Floats:
@@ -103,15 +140,14 @@ def draws(generator: np.random.Generator, n: int, replicates: int) -> Floats:
     return counts.reshape(replicates, n).astype(np.float64)
 
 
-def weighted_means(values: Floats, rows: Floats, columns: Floats) -> Floats:
+def weighted_means(table: Crossed, rows: Floats, columns: Floats) -> Floats:
     """Return Σ w_s v_i x_si / Σ w_s v_i over the values there are: float64 (R,).
 
-    ``values`` (S, I) with NaN for holes, ``rows`` (R, S), ``columns`` (R, I). NaN where a replicate
-    draws holes only.
+    ``rows`` (R, S) and ``columns`` (R, I) say how often each seed and image counts. NaN where a
+    replicate draws holes only.
     """
-    there = ~np.isnan(values)
-    total = ((rows @ np.where(there, values, 0.0)) * columns).sum(axis=1)
-    weight = ((rows @ there.astype(np.float64)) * columns).sum(axis=1)
+    total = ((rows @ table.totals) * columns).sum(axis=1)
+    weight = ((rows @ table.counts) * columns).sum(axis=1)
     means: Floats = np.divide(total, weight, out=np.full(len(rows), np.nan), where=weight > 0)
     return means
 
@@ -124,10 +160,10 @@ def resampled(
     rows = draws(generator, len(table.seeds), check_replicates(replicates))
     columns = draws(generator, len(table.images), replicates)
     ends = math.nan, math.nan
-    if table.n > 1:
+    if len(table.seeds) > 1 or len(table.images) > 1:
         ends = interval_of(
-            weighted_means(table.values, rows, columns),
-            weighted_means(table.values, rows, np.ones_like(columns)),
+            weighted_means(table, rows, columns),
+            weighted_means(table, rows, np.ones_like(columns)),
             estimate=table.mean,
             n_seeds=len(table.seeds),
             confidence=confidence,
@@ -142,6 +178,7 @@ def two_way(
     value: str = "value",
     seed: str = "seed",
     image: str = "sample_id",
+    cluster: str | None = None,
     replicates: int = REPLICATES,
     confidence: float = CONFIDENCE,
     few_seeds: FewSeeds = "widen",
@@ -154,6 +191,9 @@ def two_way(
     frame : DataFrame
         ``value``, ``image`` and, where there are several, ``seed``; one row each. Holes are
         allowed; NaN are holes. The estimate is the mean of all values.
+    cluster : str, optional
+        Column of what is drawn as one: the photograph, where several samples (its attributes) are
+        of one photograph. Default: ``image``.
     replicates : int
     confidence : float in (0, 1)
         Of the percentile interval.
@@ -166,7 +206,7 @@ def two_way(
     -------
     Interval
         With one seed only images are resampled (the interval is about this one model), with one
-        image only seeds. One value, or none, has no interval: NaN.
+        image only seeds. One of both, or no value at all, has no interval: NaN.
 
     Notes
     -----
@@ -185,7 +225,7 @@ def two_way(
     >>> found.estimate, found.low, found.high, found.n_images, found.n_seeds
     (0.5, 0.0, 1.0, 2, 2)
     """
-    table = crossed(frame, value=value, seed=seed, image=image)
+    table = crossed(frame, value=value, seed=seed, image=image, cluster=cluster)
     return resampled(
         table, replicates=replicates, confidence=confidence, few_seeds=few_seeds, rng=rng
     )
@@ -200,10 +240,11 @@ def paired_difference(
     value: str = "value",
     seed: str = "seed",
     image: str = "sample_id",
+    cluster: str | None = None,
 ) -> Frame:
-    """Return a − b where both have a value: ``seed, sample_id, value``.
+    """Return a − b where both have a value: ``seed, sample_id, cluster, value, value_a, value_b``.
 
-    ``a`` and ``b`` are values of the column ``by``. For ``two_way``.
+    ``a`` and ``b`` are values of the column ``by``. For ``two_way(..., cluster="cluster")``.
 
     Raises
     ------
@@ -211,30 +252,22 @@ def paired_difference(
         When a column is missing, one of the two is not there, or has two values of one image
         under one seed.
     """
-    need(frame, [by, image, value])
-    parts: list[Frame] = []
+    need(frame, [by])
+    parts = []
     for name in (a, b):
         part = frame[frame[by] == name]
         if part.empty:
             raise ResultsError(f"no values of {name!r}", where=by)
-        parts.append(long(crossed(part, value=value, seed=seed, image=image)))
+        parts.append(values_of(part, value=value, seed=seed, image=image, cluster=cluster))
     return difference(*parts)
 
 
-def long(table: Crossed) -> Frame:
-    """Return a crossed table as ``seed, sample_id, value``, holes left out."""
-    row, column = np.nonzero(~np.isnan(table.values))
-    return pd.DataFrame(
-        {
-            "seed": [table.seeds[place] for place in row.tolist()],
-            "sample_id": [table.images[place] for place in column.tolist()],
-            "value": table.values[row, column],
-        }
-    )
-
-
 def difference(a: Frame, b: Frame) -> Frame:
-    """Return a − b of two tables ``seed, sample_id, value`` where both have a value."""
-    both = a.merge(b, on=["seed", "sample_id"], suffixes=("_a", "_b"))
+    """Return a − b of two tables of ``values_of`` where both have a value.
+
+    ``seed, sample_id, cluster, value, value_a, value_b``.
+    """
+    keys = ["seed", "sample_id"]
+    both = a.merge(b[[*keys, "value"]], on=keys, suffixes=("_a", "_b"))
     both["value"] = both["value_a"] - both["value_b"]
-    return both[["seed", "sample_id", "value"]]
+    return both[[*keys, "cluster", "value", "value_a", "value_b"]]

@@ -12,8 +12,8 @@ from xaieval.stats.bootstrap import (
     crossed,
     difference,
     draws,
-    long,
     resampled,
+    values_of,
     weighted_means,
 )
 from xaieval.stats.intervals import (
@@ -75,6 +75,7 @@ def contrast(
     value: str = "value",
     seed: str = "seed",
     image: str = "sample_id",
+    cluster: str | None = None,
     replicates: int = REPLICATES,
     confidence: float = CONFIDENCE,
     few_seeds: FewSeeds = "widen",
@@ -92,7 +93,7 @@ def contrast(
         trained alike); the differences of the pairs are resampled, values without a partner left
         out. False: of different images (two subgroups); each group's images are resampled for
         themselves, the seeds together where both groups have the same ones.
-    replicates, confidence, few_seeds, rng
+    cluster, replicates, confidence, few_seeds, rng
         As for ``two_way``.
 
     Raises
@@ -106,32 +107,38 @@ def contrast(
     >>> found.difference, found.verdict, found.n, found.seeds_for
     (3.0, 'holds', 4, 1)
     """
-    first, second = (crossed(frame, value=value, seed=seed, image=image) for frame in (a, b))
-    means = first.mean, second.mean
+    one, other = (
+        values_of(frame, value=value, seed=seed, image=image, cluster=cluster) for frame in (a, b)
+    )
     options = _Options(check_replicates(replicates), confidence, few_seeds, rng)
     if paired:
-        one, other = long(first), long(second)
-        pairs = one.merge(other, on=["seed", "sample_id"], suffixes=("_a", "_b"))
-        means = float(pairs["value_a"].mean()), float(pairs["value_b"].mean())
+        pairs = difference(one, other)
+        first, second = (
+            crossed(pairs, value=name, cluster="cluster") for name in ("value_a", "value_b")
+        )
         found = resampled(
-            crossed(difference(one, other)),
+            crossed(pairs, cluster="cluster"),
             replicates=replicates,
             confidence=confidence,
             few_seeds=few_seeds,
             rng=rng,
         )
     else:
+        first, second = (crossed(part, cluster="cluster") for part in (one, other))
         found = _unpaired(first, second, options)
+    gaps = [mean - second.by_seed[s] for s, mean in first.by_seed.items() if s in second.by_seed]
     return Contrast(
         found.estimate,
         found.low,
         found.high,
         verdict(found.low, found.high),
-        *means,
+        first.mean,
+        second.mean,
         found.n_images,
         found.n_seeds,
         found.n,
-        *_signs(first, second, paired=paired),
+        sum(gap > 0 for gap in gaps),
+        sum(gap < 0 for gap in gaps),
         paired,
         confidence,
     )
@@ -157,10 +164,10 @@ def _unpaired(a: Crossed, b: Crossed, options: _Options) -> Interval:
     by_seeds: list[Floats] = []
     for table, seeds in ((a, rows), (b, others)):
         columns = draws(generator, len(table.images), options.replicates)
-        whole.append(weighted_means(table.values, seeds, columns))
-        by_seeds.append(weighted_means(table.values, seeds, np.ones_like(columns)))
+        whole.append(weighted_means(table, seeds, columns))
+        by_seeds.append(weighted_means(table, seeds, np.ones_like(columns)))
     ends = math.nan, math.nan
-    if a.n and b.n and a.n + b.n > 2:
+    if a.n and b.n and max(*a.counts.shape, *b.counts.shape) > 1:
         several = [n for n in (len(a.seeds), len(b.seeds)) if n > 1]
         ends = interval_of(
             whole[0] - whole[1],
@@ -173,21 +180,3 @@ def _unpaired(a: Crossed, b: Crossed, options: _Options) -> Interval:
     n_images = len(a.images) + len(b.images)
     n_seeds = len({*a.seeds, *b.seeds})
     return Interval(estimate, *ends, n_images, n_seeds, a.n + b.n, options.confidence)
-
-
-def _signs(a: Crossed, b: Crossed, *, paired: bool) -> tuple[int, int]:
-    """Return for how many seeds of both groups a is above b, and below."""
-    signs = []
-    for name in a.seeds:
-        if name not in b.seeds:
-            continue
-        one, other = a.values[a.seeds.index(name)], b.values[b.seeds.index(name)]
-        if paired:
-            of_b = dict(zip(b.images, other, strict=True))
-            matched = np.array([of_b.get(image, math.nan) for image in a.images])
-            gaps = (one - matched)[~np.isnan(one - matched)]
-            if gaps.size:
-                signs.append(float(gaps.mean()))
-        else:
-            signs.append(float(np.nanmean(one) - np.nanmean(other)))
-    return sum(s > 0 for s in signs), sum(s < 0 for s in signs)

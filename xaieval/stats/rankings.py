@@ -193,7 +193,7 @@ def _replicates(
         np.stack(
             [
                 weighted_means(
-                    table[name].values,
+                    table[name],
                     rows[:, [row_of[s] for s in table[name].seeds]],
                     columns[:, [column_of[i] for i in table[name].images]],
                 )

@@ -92,7 +92,8 @@ def split_half_best(
     salt : str
         Another text makes other halves.
     group : str, optional
-        Column of what must not be torn apart (several rows of one photograph); default: the image.
+        Column of what must not be torn apart, and is drawn as one (several samples of one
+        photograph); default: the image.
     replicates, confidence, few_seeds, rng
         As for ``two_way``.
 
@@ -137,13 +138,19 @@ def split_half_best(
         other = rest[rest["method_id"] == name]
         against[name] = contrast(
             *((own, other) if higher_is_better else (other, own)),
+            cluster=group,
             replicates=replicates,
             confidence=confidence,
             few_seeds=few_seeds,
             rng=rng,
         )
     tested = two_way(
-        own, replicates=replicates, confidence=confidence, few_seeds=few_seeds, rng=rng
+        own,
+        cluster=group,
+        replicates=replicates,
+        confidence=confidence,
+        few_seeds=few_seeds,
+        rng=rng,
     )
     n_choosing = wide.index.get_level_values("sample_id").nunique()
     return SplitHalf(chosen, means, tested, against, n_choosing, tested.n_images)
