@@ -59,6 +59,46 @@ def get(name: str, target: Path | None, base_url: str | None) -> None:
     click.echo(f"{name} is in {folder}")
 
 
+@data.group()
+def make() -> None:
+    """Draw a dataset into a folder."""
+
+
+@make.command("synthetic-faces")
+@click.argument("folder", type=FOLDER)
+@click.option("--n", default=600, show_default=True, help="Number of faces; every fifth is tested.")
+@click.option("--size", default=128, show_default=True, help="Side of the masks in pixels.")
+@click.option("--seed", default=0, show_default=True, help="Another seed draws other faces.")
+@click.option(
+    "--confound",
+    metavar="A:B:RATE",
+    help="Tie two attributes of the training faces, as Smiling:Blond_Hair:0.95.",
+)
+@click.option(
+    "--image-scale",
+    default=1,
+    show_default=True,
+    help="Images so many times as large as the masks, 1 or 2.",
+)
+def make_faces(
+    folder: Path, n: int, size: int, seed: int, confound: str | None, image_scale: int
+) -> None:
+    """Draw faces into FOLDER as CelebAMask-HQ lies on disk; open it as celebamask-hq."""
+    from xaieval.datasets import Confound, write_faces
+
+    with shown() as report:
+        made = write_faces(
+            folder,
+            n=n,
+            size=size,
+            seed=seed,
+            confound=None if confound is None else Confound.parse(confound),
+            image_scale=image_scale,
+            report=report,
+        )
+    click.echo(f"{n} faces are in {made}")
+
+
 @data.command()
 @click.argument("path", type=FOLDER)
 @click.option("--name", help="Id of the layout to hold it against. [default: found out]")

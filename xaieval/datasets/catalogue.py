@@ -10,11 +10,13 @@ from typing import Any
 import platformdirs
 
 from xaieval.datasets import (
+    celeba,
     celebamask_hq,
     coffee_leaf,
     decoy_mnist,
     folder,
     mvtec,
+    synthetic_faces,
     synthetic_hazelnut,
 )
 from xaieval.datasets.base import Dataset, DatasetSpec
@@ -28,10 +30,12 @@ DATASETS: Table[DatasetSpec] = Table(
     "dataset",
     (
         synthetic_hazelnut.SPEC,
+        synthetic_faces.SPEC,
         mvtec.HAZELNUT_TOY,
         coffee_leaf.SPEC,
         mvtec.MVTEC,
         celebamask_hq.SPEC,
+        celeba.SPEC,
         decoy_mnist.SPEC,
         folder.SPEC,
     ),

@@ -32,6 +32,7 @@ from xaieval.datasets.celebamask_files import (
 )
 from xaieval.datasets.face_annotations import (
     labelled,
+    optional,
     published_partition,
     read_mapping,
     read_partition,
@@ -51,7 +52,7 @@ from xaieval.datasets.face_parts import (
     regions_of,
 )
 from xaieval.datasets.images import image_size
-from xaieval.datasets.scan import NothingUsable, as_problem, need_folder
+from xaieval.datasets.scan import NothingUsable, need_folder
 from xaieval.errors import DataError
 from xaieval.types import Image, Mask
 
@@ -134,9 +135,9 @@ def open_celebamask_hq(path: Path | None, options: Mapping[str, Any]) -> Dataset
     )
     if not numbers:
         raise NothingUsable(problems or [Problem(root / IMAGES, "no images", "check the path")])
-    originals, found = _optional(root / MAPPING_FILE, read_mapping)
+    originals, found = optional(root / MAPPING_FILE, read_mapping)
     problems += found
-    poses, found = _optional(root / POSE_FILE, read_pose)
+    poses, found = optional(root / POSE_FILE, read_pose)
     problems += found
     official, found = _official(root, files, originals)
     problems += found
@@ -196,16 +197,6 @@ def _masks_size(root: Path, bits: Mapping[int, int]) -> int | None:
     return None
 
 
-def _optional(path: Path, reader: Any) -> tuple[dict[str, Any], list[Problem]]:
-    """Read a file that the set can go without; its absence is a problem all the same."""
-    try:
-        found: tuple[dict[str, Any], list[Problem]] = reader(path)
-    except DataError as error:
-        problem = as_problem(error, path)
-        return {}, [Problem(path, problem.what, problem.fix, left_out=False)]
-    return found
-
-
 def _official(
     root: Path, files: Sequence[str], originals: Mapping[str, str]
 ) -> tuple[list[LayoutSplit | None], list[Problem]]:
@@ -213,7 +204,7 @@ def _official(
     path = root / PARTITION_FILE
     if not path.is_file():
         return [published_partition(originals.get(file, "")) for file in files], []
-    partition, problems = _optional(path, read_partition)
+    partition, problems = optional(path, read_partition)
     return [partition.get(originals.get(file, "")) for file in files], problems
 
 

@@ -6,9 +6,10 @@ DataError; a faulty line becomes a ``Problem`` and is passed over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from xaieval.datasets.base import LayoutSplit, Problem
 from xaieval.datasets.face_options import FaceOptions
 from xaieval.errors import DataError
 
+Value = TypeVar("Value")
 NAMED = 20
 """So many faulty entries of one kind are named one by one; more become one problem."""
 PARTITION: Mapping[str, LayoutSplit] = {"0": "train", "1": "val", "2": "test"}
@@ -202,6 +204,17 @@ def labelled(
     problems += several(path, f"line without image in {folder.name}", gone, "add it, or strike it")
     values = attributes.values[[attributes.rows[files[place]] for place in kept]]
     return kept, attributes.names, values, problems
+
+
+def optional(
+    path: Path, reader: Callable[[Path], tuple[dict[str, Value], list[Problem]]]
+) -> tuple[dict[str, Value], list[Problem]]:
+    """Read a file that a set can go without; its absence is a problem all the same."""
+    try:
+        return reader(path)
+    except DataError as error:
+        what = error.what if error.got is None else f"{error.what} ({error.got})"
+        return {}, [Problem(path, what, error.fix or "restore it", left_out=False)]
 
 
 def several(
