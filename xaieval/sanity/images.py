@@ -62,7 +62,8 @@ def model_input(
         except XaievalError as error:
             problems.append(str(error))
             continue
-        if pictures.setdefault(picture.tobytes(), picture) is picture:
+        if picture.tobytes() not in pictures:
+            pictures[picture.tobytes()] = picture
             found.append(sample)
     if len(found) < LEAST_IMAGES:
         raise DataError(
