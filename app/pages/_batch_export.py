@@ -1,4 +1,4 @@
-"""Download buttons of the Batch page: a file is made when its button is pressed.
+"""Download buttons of a page: a file is made when its button is pressed.
 
 They carry no tooltip: it would lie over the next button.
 """
@@ -9,6 +9,7 @@ import dataclasses
 import io
 import json
 from collections.abc import Callable
+from typing import Any
 
 import panel_material_ui as pmui
 
@@ -27,18 +28,28 @@ from xaieval.study import Results
 _NAMES = {"png": "PNG", "svg": "SVG", "pdf": "PDF", "csv": "CSV", "tex": "LaTeX", "json": "JSON"}
 
 
-class Downloads:
-    """Buttons for the figure (with its sidecar) and the table of one exhibit."""
+class Buttons:
+    """Buttons for one figure (with its sidecar) and one table.
+
+    ``figure``, ``table`` and ``about`` make the bytes of a format when its button is pressed;
+    ``name`` the file's name.
+    """
 
     def __init__(
-        self, view: Callable[[], View], results: Callable[[], Results], *, exhibit: Exhibit
+        self,
+        stem: str,
+        *,
+        figure: Callable[[str], bytes],
+        table: Callable[[str], bytes],
+        about: Callable[[], dict[str, Any]],
+        name: Callable[[str], str],
     ) -> None:
-        self._view, self._results, self._exhibit = view, results, exhibit
-        figures = [self._button(kind, self._figure) for kind in FIGURE_FORMATS]
-        about = self._button("json", self._about, label="About")
-        tables = [self._button(kind, self._table) for kind in TABLE_FORMATS]
+        self._stem, self._file_name, self._sidecar = stem, name, about
+        figures = [self._button(kind, figure) for kind in FIGURE_FORMATS]
+        sidecar_button = self._button("json", self._about, label="About")
+        tables = [self._button(kind, table) for kind in TABLE_FORMATS]
         row = {"margin": 0, "sx": {"gap": "4px"}}
-        self.figure = pmui.Row(*figures, about, **row)
+        self.figure = pmui.Row(*figures, sidecar_button, **row)
         self.table = pmui.Row(*tables, **row)
 
     def _button(
@@ -49,14 +60,13 @@ class Downloads:
         label: str | None = None,
     ) -> pmui.FileDownload:
         def callback() -> io.BytesIO:
-            view, results = self._asked(), self._results()
-            stem = file_name(results, view, format=kind)
-            button.filename = stem.replace(".json", "-about.json") if label else stem
+            name = self._file_name(kind)
+            button.filename = name.replace(".json", "-about.json") if label else name
             return io.BytesIO(make(kind))
 
         button = pmui.FileDownload(
             callback=callback,
-            filename=f"{self._exhibit}.{kind}",
+            filename=f"{self._stem}.{kind}",
             label=label or _NAMES[kind],
             variant="text",
             color="default",
@@ -66,15 +76,23 @@ class Downloads:
         )
         return button
 
-    def _asked(self) -> View:
-        return dataclasses.replace(self._view(), exhibit=self._exhibit)
-
-    def _figure(self, kind: str) -> bytes:
-        return export_figure(self._results(), self._asked(), format=kind)
-
-    def _table(self, kind: str) -> bytes:
-        return export_table(self._results(), self._asked(), format=kind).encode()
-
     def _about(self, kind: str) -> bytes:
-        about = sidecar(self._results(), self._asked(), format="png")
-        return json.dumps(about, indent=1, ensure_ascii=False).encode()
+        return json.dumps(self._sidecar(), indent=1, ensure_ascii=False).encode()
+
+
+class Downloads(Buttons):
+    """Buttons of one exhibit of the Batch page."""
+
+    def __init__(
+        self, view: Callable[[], View], results: Callable[[], Results], *, exhibit: Exhibit
+    ) -> None:
+        def asked() -> View:
+            return dataclasses.replace(view(), exhibit=exhibit)
+
+        super().__init__(
+            exhibit,
+            figure=lambda kind: export_figure(results(), asked(), format=kind),
+            table=lambda kind: export_table(results(), asked(), format=kind).encode(),
+            about=lambda: sidecar(results(), asked(), format="png"),
+            name=lambda kind: file_name(results(), asked(), format=kind),
+        )
