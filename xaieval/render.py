@@ -144,14 +144,19 @@ def topk_layer(weights: npt.NDArray[np.floating], mask: Mask | None) -> Layer:
 
 
 def topk_overlay(
-    picture: Image, weights: npt.NDArray[np.floating], mask: Mask | None, *, dim: float = 0.45
+    picture: Image,
+    weights: npt.NDArray[np.floating],
+    mask: Mask | None,
+    *,
+    dim: float = 0.45,
+    outline: bool = True,
 ) -> Image:
-    """Draw ``topk_layer`` over the greyed, dimmed picture, with the mask's outline."""
+    """Draw ``topk_layer`` over the greyed, dimmed picture, with the mask's outline or without."""
     layer = topk_layer(weights, mask)
     share = layer[..., 3:] / 255.0
     grey = (picture @ _LUMA)[..., None] * dim
     mixed = np.asarray(np.rint(grey * (1 - share) + layer[..., :3] * share), np.uint8)
-    return mixed if mask is None else draw_outline(mixed, mask, width_px=1)
+    return mixed if mask is None or not outline else draw_outline(mixed, mask, width_px=1)
 
 
 def part_layer(index: npt.NDArray[np.integer], *, colours: Sequence[str] = PART_COLOURS) -> Layer:

@@ -17,6 +17,7 @@ from xaieval.cli.listing import list_tables
 from xaieval.cli.reproducing import reproduce
 from xaieval.cli.sanity import sanity
 from xaieval.cli.serving import demo, serve
+from xaieval.cli.sheets import sheet
 from xaieval.cli.studies import run, summary, train
 from xaieval.errors import Cancelled, XaievalError
 
@@ -48,5 +49,5 @@ def main() -> None:
 
 
 _STUDIES = (train, run, sanity, summary, reproduce)
-for _command in (demo, serve, data, *_STUDIES, explain, doctor, list_tables, cache):
+for _command in (demo, serve, data, *_STUDIES, explain, sheet, doctor, list_tables, cache):
     main.add_command(_command)

@@ -19,11 +19,13 @@ from xaieval.export.files import (
     sidecar,
 )
 from xaieval.export.latex import cell_text, frame_latex, is_numeric
+from xaieval.export.sheet import SHEET_FORMATS, make_sheet, sheet_bytes, sheet_name
 from xaieval.figures.saving import FIGURE_FORMATS
 
 __all__ = [
     "EXHIBITS",
     "FIGURE_FORMATS",
+    "SHEET_FORMATS",
     "TABLE_FORMATS",
     "Exhibit",
     "View",
@@ -36,8 +38,11 @@ __all__ = [
     "frame_latex",
     "gate_notes",
     "is_numeric",
+    "make_sheet",
     "method_labels",
     "save",
+    "sheet_bytes",
+    "sheet_name",
     "sidecar",
     "view_boxes",
 ]

@@ -1,0 +1,283 @@
+"""The sheet of one image: the picture, each method's heatmap and Top-K overlay, and all scores."""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path as MplPath
+
+from xaieval.figures.palette import INKS, Ink, method_colours
+from xaieval.figures.printed import STYLE, new_figure
+from xaieval.render import TOPK_COLOURS, outline_path, overlay, topk_overlay
+from xaieval.types import Image, Mask, Score
+
+TOPK_NAMES = {"hit": "hit", "miss": "miss", "false_alarm": "false alarm"}
+_COLUMNS = 4  # methods side by side; more go on below
+_CELL_IN = 1.75
+_LINE_IN = 0.125
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SheetPanel:
+    """One method on the sheet.
+
+    Attributes
+    ----------
+    key, label : str
+    values : float (H, W) or None
+        The heatmap; None where the method is not defined for the network (``undefined`` says why).
+    weights : float (H, W) in [0, 1] or None
+        What is among the K strongest pixels, K the mask's size; None without a mask.
+    scores : mapping of label -> Score
+    win : float or None
+        Share of the win on this image; None for a method that does not compete.
+    """
+
+    key: str
+    label: str
+    values: npt.NDArray[np.floating] | None
+    weights: npt.NDArray[np.floating] | None = None
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    win: float | None = None
+    undefined: str = ""
+
+    @property
+    def head(self) -> str:
+        """The method's name, marked where it wins the image or shares the win.
+
+        >>> SheetPanel(key="m", label="M", values=None, win=0.5).head
+        'M (shares the win)'
+        """
+        if not self.win:
+            return self.label
+        return f"{self.label} ({'wins' if self.win > 1 - 1e-9 else 'shares the win'})"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ImageSheet:
+    """Everything that the sheet of one image under one model shows.
+
+    Attributes
+    ----------
+    study, sample_id, class_name, split : str
+    seed, fold : int
+        Of the model.
+    predicted, target : str
+        What the model says, and the class whose evidence the maps show.
+    correct : bool
+    probabilities : tuple of (class name, probability), highest first
+    picture : uint8 (H, W, 3), as the model sees it
+    mask : bool (H, W) or None
+    region : str
+        Whose mask it is.
+    panels : tuple of SheetPanel
+    wins_by : str
+        The score that decides who wins.
+    """
+
+    study: str
+    sample_id: str
+    class_name: str
+    split: str
+    seed: int
+    fold: int
+    predicted: str
+    target: str
+    correct: bool
+    probabilities: tuple[tuple[str, float], ...]
+    picture: Image
+    mask: Mask | None
+    region: str
+    panels: tuple[SheetPanel, ...]
+    wins_by: str = ""
+
+    @property
+    def has_mask(self) -> bool:
+        return self.mask is not None and bool(self.mask.any())
+
+    @property
+    def area_share(self) -> float:
+        """The mask's share of the picture, what chance gets; NaN without a mask."""
+        return float(self.mask.mean()) if self.mask is not None else math.nan
+
+    @property
+    def outline(self) -> str:
+        """The mask's border as an SVG path in pixels; "" without a mask."""
+        return outline_path(self.mask) if self.mask is not None else ""
+
+    def heat(self, panel: SheetPanel) -> Image:
+        """Return a method's heatmap over the picture."""
+        assert panel.values is not None, panel.undefined
+        return overlay(self.picture, panel.values)
+
+    def topk(self, panel: SheetPanel) -> Image:
+        """Return what a method's K strongest pixels hit and miss, over the dimmed picture."""
+        assert panel.weights is not None, "there is no mask"
+        return topk_overlay(self.picture, panel.weights, self.mask, outline=False)
+
+    @property
+    def verdict(self) -> str:
+        """What the model says about the image, in words."""
+        confidence = dict(self.probabilities).get(self.predicted)
+        share = "" if confidence is None else f", p = {confidence:.3f}"
+        right = "right" if self.correct else "wrong"
+        return f"predicted {self.predicted} ({right}{share})"
+
+    @property
+    def where(self) -> str:
+        """Study, image, class, split and model, in one line."""
+        fold = f", fold {self.fold}" if self.fold else ""
+        return f"{self.sample_id}: {self.class_name}, {self.split}; seed {self.seed}{fold}"
+
+    @property
+    def note(self) -> str:
+        """How the scores and colours are to be read."""
+        if not self.has_mask:
+            return (
+                f"No mask of {self.region}: no pixel can be hit, so nothing is scored against it."
+            )
+        assert self.mask is not None
+        k = int(self.mask.sum())
+        text = (
+            f"White line: mask of {self.region}, {k} px, {self.area_share:.1%} of the picture "
+            f"(area share {self.area_share:.3f}: the overlap that chance gets). "
+            f"Top-K: the {k} strongest pixels of each map."
+        )
+        return f"{text} Wins are by {self.wins_by}." if self.wins_by else text
+
+
+def score_text(score: Score) -> str:
+    """Return a score as people read it: three decimals, or why there is none.
+
+    >>> score_text(Score(0.5)), score_text(Score(math.nan, "empty-mask"))
+    ('0.500', 'empty-mask')
+    """
+    return score.reason or f"{score.value:.3f}"
+
+
+def draw_sheet(sheet: ImageSheet) -> Figure:
+    """Draw a sheet for paper: a matplotlib figure on white.
+
+    In each band the heatmaps stand above their Top-K overlays and scores; the picture, the class
+    probabilities and the legend stand on the left.
+    """
+    with mpl.rc_context(STYLE):
+        ink = INKS["light"]
+        bands = [
+            sheet.panels[start : start + _COLUMNS]
+            for start in range(0, max(len(sheet.panels), 1), _COLUMNS)
+        ]
+        columns = min(max(len(sheet.panels), 1), _COLUMNS) + 1
+        rows = 2 if sheet.has_mask else 1
+        lines = max((len(panel.scores) for panel in sheet.panels), default=0)
+        text_in = (lines + 2) * _LINE_IN if sheet.has_mask else 0.0
+        height, width = sheet.picture.shape[:2]
+        cell_in = _CELL_IN * height / width
+        ratios = [cell_in + 0.2, *([cell_in + text_in] if rows == 2 else [])] * len(bands)
+        figure = new_figure(_CELL_IN * columns, sum(ratios) + 1.0, "light")
+        grid = figure.subplots(
+            len(ratios), columns, squeeze=False, gridspec_kw={"height_ratios": ratios}
+        )
+        for axes in grid.flat:
+            axes.set_axis_off()
+        name = "picture and mask" if sheet.has_mask else "picture"
+        _show(grid[0][0], sheet, sheet.picture, name, ink.text)
+        _bars(grid[1][0] if len(ratios) > 1 else grid[0][0].inset_axes((0, -0.6, 1, 0.5)), sheet)
+        colours = method_colours([panel.key for panel in sheet.panels])
+        for number, band in enumerate(bands):
+            for place, panel in enumerate(band, start=1):
+                top = grid[number * rows][place]
+                below = grid[number * rows + 1][place] if rows == 2 else None
+                _panel(top, below, sheet, panel, colours[panel.key], ink)
+        figure.suptitle(
+            _plain(f"{sheet.study}\n{sheet.where}; {sheet.verdict}"), fontsize=9, color=ink.text
+        )
+        _legend(figure, sheet, ink)
+        return figure
+
+
+def _show(axes: Any, sheet: ImageSheet, image: Image, title: str, colour: str) -> None:
+    """Draw an image and, thin enough to hide nothing, the mask's border: white on black."""
+    axes.imshow(image, interpolation="nearest")
+    points = []
+    for x, y, way, length in re.findall(r"M(\d+) (\d+)([hv])(\d+)", sheet.outline):
+        start = np.array([float(x), float(y)]) - 0.5  # imshow puts pixel centres at whole numbers
+        step = [float(length), 0.0] if way == "h" else [0.0, float(length)]
+        points += [start, start + step]
+    if points:
+        border = MplPath(np.array(points), [MplPath.MOVETO, MplPath.LINETO] * (len(points) // 2))
+        for ink, width in (("black", 1.1), ("white", 0.55)):
+            axes.add_patch(PathPatch(border, fill=False, edgecolor=ink, linewidth=width))
+    axes.set_title(_plain(title), fontsize=7.5, color=colour, pad=3)
+
+
+def _panel(
+    top: Any, below: Any, sheet: ImageSheet, panel: SheetPanel, colour: str, ink: Ink
+) -> None:
+    if panel.values is None:
+        top.set_title(_plain(panel.label), fontsize=7.5, color=colour)
+        text = "\n".join(textwrap.wrap(f"no map: {panel.undefined}", 26))
+        top.text(0.5, 0.5, _plain(text), ha="center", va="center", fontsize=7, color=ink.muted)
+        return
+    _show(top, sheet, sheet.heat(panel), panel.head, colour)
+    if below is None or panel.weights is None:
+        return
+    _show(below, sheet, sheet.topk(panel), "", ink.text)
+    below.set_anchor("N")
+    names = "\n".join(panel.scores)
+    values = "\n".join(map(score_text, panel.scores.values()))
+    style = {"xycoords": "axes fraction", "textcoords": "offset points", "fontsize": 6.5}
+    for at, text, align in ((0.0, names, "left"), (1.0, values, "right")):
+        below.annotate(
+            _plain(text), (at, 0), xytext=(0, -4), ha=align, va="top", color=ink.text, **style
+        )
+
+
+def _bars(axes: Any, sheet: ImageSheet) -> None:
+    """Draw the highest class probabilities."""
+    ink, shown = INKS["light"], sheet.probabilities[:6]
+    axes.set_axis_on()
+    axes.set_facecolor("none")
+    axes.spines[:].set_visible(False)
+    colours = [ink.test if name == sheet.predicted else ink.line for name, _ in shown]
+    axes.barh(range(len(shown)), [p for _, p in shown], color=colours, height=0.5)
+    for place, (name, share) in enumerate(shown):
+        axes.text(0, place - 0.34, _plain(f"{name}  {share:.3f}"), fontsize=7, color=ink.text)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(len(shown) - 0.4, -0.9)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_title("class probabilities", fontsize=7.5, color=ink.text)
+
+
+def _legend(figure: Figure, sheet: ImageSheet, ink: Ink) -> None:
+    handles = [
+        Patch(facecolor=TOPK_COLOURS[key], edgecolor=ink.muted, linewidth=0.4, label=name)
+        for key, name in TOPK_NAMES.items()
+        if sheet.has_mask
+    ]
+    room = int(figure.get_size_inches()[0] / 0.062)
+    legend = figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        labelcolor=ink.text,
+        title=_plain("\n".join(textwrap.wrap(sheet.note, room))),
+        title_fontsize=7,
+    )
+    legend.get_title().set_color(ink.text)
+
+
+def _plain(text: str) -> str:
+    return text.replace("$", r"\$")
