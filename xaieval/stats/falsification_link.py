@@ -103,7 +103,7 @@ def link_table(
     """
     need(scores, ["sample_id", "method_id", "metric_key", "value", *(["region"] if region else [])])
     unit = [n for n in ("seed", "sample_id", "class", "method_id") if n in scores]
-    found: Frame | None = None
+    found = scores[scores["metric_key"].isin([rate, margin, precision])][unit].drop_duplicates()
     for name, key in (("rate", rate), ("margin", margin), ("precision", precision)):
         part = scores[scores["metric_key"] == key]
         if name == "precision" and region is not None:
@@ -115,9 +115,8 @@ def link_table(
                 f"an image has two values of {key}", fix="name the region, or filter the scores"
             )
         part = part[[*unit, "value"]].rename(columns={"value": name})
-        found = part if found is None else found.merge(part, on=unit, how="outer")
-    assert found is not None
-    return found.reset_index(drop=True)
+        found = found.merge(part, on=unit, how="left")
+    return found
 
 
 def falsification_link(
