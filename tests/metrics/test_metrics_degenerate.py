@@ -131,3 +131,14 @@ def test_extreme_magnitudes(value: float) -> None:
     assert [found[key][0] for key in keys] == pytest.approx(
         [r, 3 / 4, 3 / 4, 1 - 0.5 / 13, 3 / 4, 3 / 4]
     )
+
+
+def test_a_signed_map_has_no_mass_but_keeps_its_other_scores():
+    heatmap = np.array([[[-1.0, 3.0], [0.0, 0.0]]], np.float32)
+    masks = np.array([[[[False, True], [False, False]], [[False, False], [False, False]]]])
+    with pytest.raises(MetricError, match="negative values"):
+        score(heatmap, masks, metrics=["mass_accuracy"])
+    found = score(heatmap, masks, metrics=["mass_accuracy", "topk_overlap"], signed="nan")
+    assert found.reasons["mass_accuracy"].tolist() == [["signed-map", "absent-part"]]
+    assert np.isnan(found["mass_accuracy"]).all()
+    assert found["topk_overlap"][0, 0] == 1.0

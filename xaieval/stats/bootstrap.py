@@ -211,7 +211,7 @@ def two_way(
     Notes
     -----
     Plain percentiles are too narrow where models differ more than images do: of five independent
-    numbers they cover the mean in about 83 % of cases, of ten in 90 %, hence "widen". Where values
+    numbers they cover the mean in about 84 % of cases, of ten in 91 %, hence "widen". Where values
     differ without system the interval is too wide (Owen 2007, section 4), never too narrow.
 
     Raises
