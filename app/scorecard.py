@@ -22,6 +22,7 @@ REASON_TEXT = {
     "full-mask": "the mask covers the whole image",
     "zero-map": "the map is zero everywhere",
     "flat-map": "the map has one value everywhere",
+    "signed-map": "the map has negative values",
     "absent-part": "the part is not in this image",
     "not-defined-for-model": "not defined for this model",
     "no-ground-truth": "there is no ground truth",
@@ -106,7 +107,7 @@ def rate(
         return {key: dict.fromkeys(metrics, nothing) for key in heatmaps}
     stack = np.stack([heatmap.values for heatmap in heatmaps.values()])
     masks = np.broadcast_to(mask, stack.shape)
-    found = score(stack, masks, metrics=list(metrics), rules=Rules())
+    found = score(stack, masks, metrics=list(metrics), rules=Rules(), signed="nan")
     rated = {
         key: {
             metric: Score(float(found[metric][row]), found.reasons[metric][row])

@@ -24,6 +24,7 @@ Reason = Literal[
     "full-mask",
     "zero-map",
     "flat-map",
+    "signed-map",
     "absent-part",
     "not-defined-for-model",
     "no-ground-truth",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -126,6 +126,7 @@ def score(
     rules: Rules = DEFAULT,
     evaluator: Evaluator | None = None,
     grid: Grid | None = None,
+    signed: Literal["error", "nan"] = "error",
 ) -> Scores:
     """Score heatmaps against masks, each map on its own: a batch's size changes nothing.
 
@@ -144,6 +145,9 @@ def score(
         Such a score is the same for every region of an image.
     grid : Grid, optional
         The coarse grid that the heatmaps were drawn from, for their ``ceiling``.
+    signed : {"error", "nan"}
+        What a map with negative values does to a score that needs mass: an error, or NaN with
+        the reason ``signed-map`` (for tables of many methods and scores).
 
     Returns
     -------
@@ -183,6 +187,9 @@ def score(
             if rules.empty_masks == "error" and ranking.mask_reason:
                 raise MetricError("empty mask", where=f"image {b}, region {p}")
             for call in local:
+                if signed == "nan" and ranked[b].low < 0 and not call.spec.signed_ok:
+                    reasons[call.key][b, p] = ranking.mask_reason or "signed-map"
+                    continue
                 result = call(ranking, rules)
                 values[call.key][b, p], reasons[call.key][b, p] = result.value, result.reason
     whole = [call for call in calls if call.whole]

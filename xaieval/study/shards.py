@@ -203,7 +203,7 @@ def _scores(shard: Shard, seen: Sequence[_Seen], resolved: Resolved) -> list[dic
             if regions:
                 grid = group[0].answer.maps[key].grid  # of the layer: the same for every image
                 stacked = _stack(group, key, regions)
-                scores = score(*stacked, metrics=wanted, rules=rules, grid=grid)
+                scores = score(*stacked, metrics=wanted, rules=rules, grid=grid, signed="nan")
             for metric, region in pairs:
                 fixed = {"metric_key": metric, "rule_digest": rules.digest}
                 for i, it in enumerate(group):
