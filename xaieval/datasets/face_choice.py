@@ -154,7 +154,14 @@ def _biased(
     """Return the most places (or as many as asked) whose attributes agree at the rate."""
     groups = list(_grouped(places, has, other).values())
     sizes = [len(group) for group in groups]
-    n = _most(sizes, options.bias_rate)
+    needed = sizes if options.bias_rate < 1 else sizes[:2]
+    n = _most(sizes, options.bias_rate) if all(needed) else 0
+    if n < 1:
+        raise DataError(
+            f"no training set with a bias of {options.bias_rate:g}",
+            where=where,
+            got=f"groups both, neither, one alone, the other alone of {sizes} images",
+        )
     if options.train_samples is not None:
         if n < options.train_samples:
             raise DataError(
@@ -166,12 +173,6 @@ def _biased(
                 fix="ask for fewer train_samples or another bias_rate",
             )
         n = options.train_samples
-    if n < 1:
-        raise DataError(
-            f"no training set with a bias of {options.bias_rate:g}",
-            where=where,
-            got=f"groups both, neither, one alone, the other alone of {sizes} images",
-        )
     return _dealt(
         [group[:k] for group, k in zip(groups, _counts(n, options.bias_rate), strict=True)]
     )
