@@ -40,6 +40,16 @@ def test_flips_reach_all_four_states_and_nothing_else():
     assert seen == {0, 1, 2, 3}
 
 
+def test_a_mirror_changes_left_and_right_only():
+    _, mask = _pair()
+    for epoch in range(20):
+        found, flipped = _run("mirror", epoch)[1], _run("flips", epoch)[1]
+        assert any(np.array_equal(found, state) for state in (mask, mask[:, ::-1]))
+        # The same luck as with "flips", which contains it.
+        assert any(np.array_equal(found, state) for state in (flipped, flipped[::-1]))
+        np.testing.assert_array_equal(_run("mirror+flips", epoch)[1], flipped)
+
+
 def test_the_same_seed_epoch_and_sample_give_the_same():
     first, again = _run("flips+rot90+photometric", 3), _run("photometric+rot90+flips", 3)
     np.testing.assert_array_equal(first[0], again[0])

@@ -9,7 +9,7 @@ from xaieval.digest import rng
 from xaieval.errors import unknown
 from xaieval.types import Image, Mask
 
-STEPS = ("flips", "rot90", "photometric")
+STEPS = ("flips", "mirror", "rot90", "photometric")
 # Largest relative change of contrast and of brightness.
 PHOTOMETRIC = 0.15
 
@@ -34,7 +34,8 @@ def augment_pair(
 ) -> tuple[Image, Mask]:
     """Return one training picture uint8 (h, w, 3) and its mask bool (h, w), changed alike.
 
-    Each flip happens with probability 1/2, ``rot90`` turns by 0, 90, 180 or 270 degrees (by 0 or
+    Each flip happens with probability 1/2; ``mirror`` flips left and right only (faces have an
+    upper end). ``rot90`` turns by 0, 90, 180 or 270 degrees (by 0 or
     180 where the picture is not square). ``photometric`` changes contrast and brightness by up
     to 15 % each and leaves the mask alone.
     """
@@ -46,11 +47,10 @@ def augment_pair(
     flip_y, flip_x = random.random(2) < 0.5
     turns = int(random.integers(4))
     contrast, brightness = random.uniform(1 - PHOTOMETRIC, 1 + PHOTOMETRIC, 2)
-    if "flips" in steps:
-        if flip_y:
-            picture, mask = picture[::-1], mask[::-1]
-        if flip_x:
-            picture, mask = picture[:, ::-1], mask[:, ::-1]
+    if "flips" in steps and flip_y:
+        picture, mask = picture[::-1], mask[::-1]
+    if flip_x and ("flips" in steps or "mirror" in steps):
+        picture, mask = picture[:, ::-1], mask[:, ::-1]
     if "rot90" in steps:
         if picture.shape[0] != picture.shape[1]:
             turns = turns // 2 * 2

@@ -25,8 +25,8 @@ class TrainOptions:
     beta : float
         Weight of the mask loss; 0 trains the classifier alone.
     augment : str
-        ``"flips"`` (horizontal and vertical), ``"rot90"``, ``"photometric"``, joined by ``+``,
-        or ``"none"``. Training pictures only; masks go along.
+        ``"flips"`` (horizontal and vertical), ``"mirror"`` (horizontal only), ``"rot90"``,
+        ``"photometric"``, joined by ``+``, or ``"none"``. Training pictures only; masks go along.
     weight_decay : float
         Decoupled (AdamW); 0 is plain Adam.
     schedule : {"constant", "cosine", "step"}
