@@ -156,7 +156,7 @@ def test_what_cannot_be_compared_is_said():
     classifier = trained()
     with pytest.raises(ModelError, match="second input already"):
         pair_classifier(pair_classifier(classifier))
-    with pytest.raises(ModelError, match="head.linea"):
+    with pytest.raises(ModelError, match=r"head\.linea"):
         pair_classifier(classifier, layer="head.linea")
 
 
