@@ -16,6 +16,7 @@ async function loadIndex(src) {
 }
 
 const percent = (value) => `${(100 * value).toFixed(1)}%`;
+const LIFTS = 3;  // lift bars reach from 1/8 to 8: a map as good as chance stands in the middle
 
 // Everything about regions on one stage; `card()` is the image card, `view()` what is on screen.
 function makeRegions({model, root, card, view}) {
@@ -23,6 +24,7 @@ function makeRegions({model, root, card, view}) {
   let map = null;           // the index image, decoded
   let layered = false;      // whether the coloured layer is shown
   let order = "dataset";    // "dataset", "area" or a method's key
+  let measure = "share";    // what the bars show: "share" or "lift"
   const panel = el("section", "regions", root, {"aria-label": "Regions"});
   panel.hidden = true;
 
@@ -39,8 +41,8 @@ function makeRegions({model, root, card, view}) {
   // ---- on the image card: toggle, layer, spotlight, legend
   function attach(parts) {
     const toggle = el("button", "toggle", parts.badges, {type: "button", "aria-pressed": "false"});
-    toggle.textContent = "parts";
-    toggle.title = "Show the regions in colours, with their names";
+    toggle.textContent = "regions in colour";
+    toggle.title = "Colour the regions and list their names";
     toggle.addEventListener("click", () => { layered = !layered; paint(); });
     const layers = ["parts", "spot"].map((name) => {
       const canvas = el("canvas", name, null, {"aria-hidden": "true"});
@@ -149,21 +151,46 @@ function makeRegions({model, root, card, view}) {
   }
 
   // ---- the table of shares
+  const shareOf = (shares, key, it) => {
+    const found = shares[key];
+    return typeof found === "object" ? found[it.kind === "rest" ? "" : it.name] ?? null : null;
+  };
+  const shownOf = (share, it) => (measure === "lift" ? share / it.share : share);
+
   function sorted(entries, shares) {
-    const value = {
-      area: (it) => it.share,
-      [order]: (it) => shares[order]?.[it.kind === "rest" ? "" : it.name] ?? -1,
-    };
     if (order === "dataset") { return entries; }
-    const by = order === "area" ? value.area : value[order];
-    return [...entries].sort((a, b) => by(b) - by(a));
+    const value = (it) => {
+      const share = order === "area" ? it.share : shareOf(shares, order, it);
+      return share === null ? -1 : order === "area" ? share : shownOf(share, it);
+    };
+    return [...entries].sort((a, b) => value(b) - value(a));
+  }
+
+  function top() {
+    const header = el("header", "", panel);
+    el("h2", "", header).textContent = "Regions";
+    const switches = el("div", "measures", header, {role: "group", "aria-label": "What the bars show"});
+    for (const name of ["share", "lift"]) {
+      const control = el("button", "toggle", switches, {type: "button", "aria-pressed": String(name === measure)});
+      control.dataset.sort = `measure-${name}`;
+      control.textContent = name;
+      control.addEventListener("click", () => { measure = name; draw(); });
+    }
+    el("p", "", header).textContent = measure === "share"
+      ? "How much of each map’s sum lies in a region. The tick is the region’s share of the area: "
+        + "what a constant map would score."
+      : "A map’s share in a region over the region’s share of the area. The tick is 1: what a "
+        + "constant map would score.";
   }
 
   function head(table, columns) {
+    table.style.minWidth = `${192 + 140 * columns.length}px`;
+    const widths = el("colgroup", "", table);
+    for (const name of ["name", "size", ...columns.map(() => "map")]) { el("col", name, widths); }
     const row = el("tr", "", el("thead", "", table));
     const heads = [["dataset", "Region", "In the order of the data set"],
                    ["area", "Area", "Largest first"],
-                   ...columns.map((it) => [it.key, it.label, `Largest share of ${it.label} first`])];
+                   ...columns.map((it) => [it.key, it.label, `Largest ${measure} of ${it.label} first`])];
     for (const [key, label, title] of heads) {
       const cell = el("th", "", row, {scope: "col"});
       if (key === order) { cell.setAttribute("aria-sort", key === "dataset" ? "other" : "descending"); }
@@ -175,19 +202,52 @@ function makeRegions({model, root, card, view}) {
     }
   }
 
+  function bar(track, share, it, end) {
+    const fill = el("div", "fill", track);
+    fill.classList.toggle("above", share > it.share);
+    if (measure === "share") {
+      fill.style.width = `${100 * share / end}%`;
+      return;
+    }
+    const at = (Math.max(-LIFTS, Math.min(LIFTS, Math.log2(share / it.share))) + LIFTS) / (2 * LIFTS);
+    fill.style.left = `${100 * Math.min(at, 0.5)}%`;
+    fill.style.width = `${100 * Math.abs(at - 0.5)}%`;
+  }
+
+  function cell(row, it, {key, label}, shares, end) {
+    const node = el("td", "share", row);
+    const share = shareOf(shares, key, it);
+    const bars = it.kind !== "rest";
+    const track = el("div", bars ? "track" : "", node, {"aria-hidden": "true"});
+    const text = el("span", "value", node);
+    if (bars) {
+      el("div", "tick", track).style.left = measure === "lift" ? "50%" : `${100 * it.share / end}%`;
+    }
+    if (share === null) {
+      text.textContent = shares[key] === undefined ? "" : "–";
+      node.title = typeof shares[key] === "string" ? `Undefined: ${shares[key]}` : "";
+      return;
+    }
+    if (bars) { bar(track, share, it, end); }
+    const lift = (share / it.share).toFixed(2);
+    text.textContent = measure === "lift" ? `${lift}×` : percent(share);
+    const where = bars ? `in ${it.name}` : "where no region is";
+    node.title = `${label}: ${percent(share)} of the map ${where}, ${percent(it.share)} of the `
+      + `area: lift ${lift}`;
+  }
+
   function rows(table, entries, columns, shares, caption) {
     // What no region covers is large as a rule: its numbers stand without bars.
-    const values = entries.filter((it) => it.kind !== "rest").flatMap((it) => [it.share,
-      ...columns.map(({key}) => shares[key]?.[it.name] ?? 0)]);
+    const values = entries.filter((it) => it.kind !== "rest")
+      .flatMap((it) => [it.share, ...columns.map(({key}) => shareOf(shares, key, it) ?? 0)]);
     const end = Math.min(1, Math.max(0.01, ...values));
     const body = el("tbody", "", table);
     const note = el("th", "group", el("tr", "", body), {colspan: columns.length + 2, scope: "rowgroup"});
-    note.textContent = `${caption} bars end at ${percent(end)}`;
+    note.textContent = caption + (measure === "share" ? ` bars end at ${percent(end)}` : " bars from ⅛ to 8, each step a doubling");
     for (const it of sorted(entries, shares)) {
       const row = el("tr", "", body);
       const name = el("th", "", row, {scope: "row"});
       if (it.kind === "rest") {
-        el("i", "swatch", name);
         el("span", "rest", name).textContent = "in no region";
       } else {
         row.dataset.region = it.name;
@@ -198,28 +258,7 @@ function makeRegions({model, root, card, view}) {
         row.addEventListener("pointerleave", () => spotlight(null));
       }
       el("td", "area", row, {title: `${it.px} px`}).textContent = percent(it.share);
-      for (const {key, label} of columns) {
-        const cell = el("td", "share", row);
-        const why = typeof shares[key] === "string" ? shares[key] : null;
-        const share = why === null ? shares[key]?.[it.kind === "rest" ? "" : it.name] : null;
-        const track = el("div", it.kind === "rest" ? "" : "track", cell, {"aria-hidden": "true"});
-        const text = el("span", "value", cell);
-        if (it.kind !== "rest") { el("div", "tick", track).style.left = `${100 * it.share / end}%`; }
-        if (share === null || share === undefined) {
-          text.textContent = shares[key] === undefined ? "" : "–";
-          cell.title = why ? `Undefined: ${why}` : "";
-          continue;
-        }
-        if (it.kind !== "rest") {
-          const bar = el("div", "fill", track);
-          bar.style.width = `${100 * share / end}%`;
-          bar.classList.toggle("above", share > it.share);
-        }
-        text.textContent = percent(share);
-        const where = it.kind === "rest" ? "where no region is" : `in ${it.name}`;
-        cell.title = `${label}: ${percent(share)} of the map ${where}, ${percent(it.share)} of the `
-          + `area: lift ${(share / it.share).toFixed(2)}`;
-      }
+      for (const column of columns) { cell(row, it, column, shares, end); }
     }
   }
 
@@ -232,10 +271,7 @@ function makeRegions({model, root, card, view}) {
     if (!["dataset", "area", ...columns.map((it) => it.key)].includes(order)) { order = "dataset"; }
     keepFocus(panel, () => {
       panel.replaceChildren();
-      const top = el("header", "", panel);
-      el("h2", "", top).textContent = "Regions";
-      el("p", "", top).textContent = "The share of each map’s sum that lies in a region. The tick is "
-        + "the region’s share of the area, what a constant map would score.";
+      top();
       const table = el("table", "shares", el("div", "scroll", panel));
       head(table, columns);
       const disjoint = known.list.filter((it) => it.kind === "part" || it.kind === "rest");
@@ -250,6 +286,7 @@ function makeRegions({model, root, card, view}) {
     });
     panel.dataset.filled = String(columns.every((it) => found[it.key] !== undefined));
     panel.dataset.picked = known.picked;
+    panel.dataset.measure = measure;
   }
 
   function see(regions, decoded) {
