@@ -24,8 +24,9 @@ class Scene:
 
     ``picture`` uint8 (h, w, 3), ``regions`` and ``mask`` bool (h, w) lie in input space. ``mask``
     is that of ``region``: None without ground truth, or when nothing of it is left in input space;
-    ``mask_note`` says why in words, ``reason`` as scores do. ``cut`` names the regions that the
-    crop cuts off. ``key`` stands for the picture and its regions, ``mask_key`` for the mask too.
+    ``mask_note`` says why in words, ``reason`` as scores do. ``cut`` names the regions that
+    cropping and resizing leave nothing of. ``key`` stands for the picture and its
+    regions, ``mask_key`` for the mask too.
     """
 
     sample_id: str
@@ -76,7 +77,10 @@ class Scene:
             )
         several = any(self.regions.sizes.values())
         if region in self.cut:
-            note = f"The region {region} lies outside the model's crop: nothing to score against."
+            note = (
+                f"Nothing of the region {region} is left in the model's input: it lies outside "
+                "the crop, or is too small."
+            )
         elif several:
             note = f"The region {region} is not in this image: nothing to score against."
         else:

@@ -44,6 +44,8 @@ def sample(name: str) -> Sample:
     mask = np.zeros(SIZE, bool)
     mask[2:5, 3:9] = True
     regions = {} if name == "bare" else {"defect": mask}
+    if name == "parts":
+        regions["nut"] = np.ones(SIZE, bool)
     return Sample(name, 1, image, lambda: regions)
 
 
@@ -100,8 +102,13 @@ class Screen:
     def __init__(self) -> None:
         self.views: list[dict[str, Any]] = []
 
+        self.shares: list[dict[str, Any]] = []
+
     def display(self, view: dict[str, Any]) -> None:
         self.views.append(view)
+
+    def share(self, shares: dict[str, Any]) -> None:
+        self.shares.append(shares)
 
 
 class Stage:
@@ -115,7 +122,7 @@ class Stage:
         self.services.sample = lambda study, name: sample(name)  # type: ignore[method-assign]
         self.explaining = Explaining(self.services, self.screen)
 
-    def wish(self, name: str, *, k: int | None = None) -> Wish:
+    def wish(self, name: str, *, k: int | None = None, region: str = "") -> Wish:
         return Wish(
             study="s",
             sample_id=name,
@@ -126,6 +133,8 @@ class Stage:
             target="predicted",
             compete=frozenset({"gradcam", "saliency"}),
             k=k,
+            region=region,
+            regions=("defect", "nut", "leaf") if region else (),
         )
 
     async def until(self, condition: Any) -> None:
@@ -218,6 +227,48 @@ def test_a_new_k_asks_the_backend_nothing(stage: Stage) -> None:
     assert before["cards"][0]["heat"]["id"] == after["cards"][0]["heat"]["id"]
     assert before["cards"][0]["topk"] != after["cards"][0]["topk"]
     assert after["cards"][0]["rows"][0]["metric"] == "precision@K=5"
+
+
+def test_another_region_asks_the_backend_nothing(stage: Stage) -> None:
+    async def story() -> None:
+        task = asyncio.ensure_future(stage.explaining.want(stage.wish("parts", region="defect")))
+        await stage.until(lambda: stage.backend.asked)
+        stage.backend.answer(0)
+        await task
+        for region in ("nut", "leaf"):
+            await stage.explaining.want(stage.wish("parts", region=region))
+
+    run(story())
+    assert len(stage.backend.asked) == 1
+    defect, nut, leaf = stage.screen.views
+    assert (defect["k"], nut["k"]) == (18, SIZE[0] * SIZE[1])
+    assert [view["regions"]["picked"] for view in stage.screen.views] == ["defect", "nut", "leaf"]
+    heats = {view["cards"][0]["heat"]["id"] for view in stage.screen.views}
+    assert len(heats) == 1  # drawn and sent once
+    assert defect["cards"][0]["topk"]["id"] != nut["cards"][0]["topk"]["id"]
+    assert "the part is not in this image" in leaf["verdict"]["text"]
+    assert "leaf is not in this image" in leaf["source_note"]
+
+
+def test_shares_of_regions_follow_the_view(stage: Stage) -> None:
+    async def story() -> None:
+        task = asyncio.ensure_future(stage.explaining.want(stage.wish("parts", region="defect")))
+        await stage.until(lambda: stage.backend.asked)
+        stage.backend.answer(0)
+        await task
+        plain = asyncio.ensure_future(stage.explaining.want(stage.wish("one")))
+        await stage.until(lambda: len(stage.backend.asked) == 2)
+        stage.backend.answer(1)
+        await plain
+
+    run(story())
+    assert len(stage.screen.shares) == 1  # one region needs no panel
+    sent = stage.screen.shares[0]
+    assert sent["key"] == stage.screen.views[0]["regions"]["index"]["id"]
+    assert set(sent["maps"]) == {"gradcam", "saliency", "random"}
+    inside = sum(16 * row + column for row in range(2, 5) for column in range(3, 9))
+    assert sent["maps"]["gradcam"]["defect"] == pytest.approx(inside / sum(range(192)))
+    assert sent["maps"]["gradcam"]["nut"] == pytest.approx(1)
 
 
 def test_cancel_says_so_and_offers_to_try_again(stage: Stage) -> None:

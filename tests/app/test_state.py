@@ -16,7 +16,7 @@ from app.state import COLOUR_MAPS, FIELDS, PAGES, SCALES, VIEWS, AppState, read_
 def test_a_whole_link() -> None:
     values, problems = read_link(
         "?page=batch&study=demo&split=test&class=crack&image=s0123456789ab&seed=seed-42"
-        "&methods=gradcam+saliency&target=label&metric=iou&k=412px&opacity=35pct&map=cividis"
+        "&methods=gradcam+saliency&target=label&metric=iou&region=l_brow&k=412px&opacity=35pct&map=cividis"
         "&view=topk&scale=shared"
     )
     assert not problems
@@ -30,6 +30,7 @@ def test_a_whole_link() -> None:
         "methods": ("gradcam", "saliency"),
         "target": "label",
         "metric": "iou",
+        "region": "l_brow",
         "k": 412,
         "opacity": 0.35,
         "colormap": "cividis",
