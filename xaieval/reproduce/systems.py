@@ -9,9 +9,10 @@ from pathlib import Path
 from xaieval.errors import ConfigError, ResultsError, unknown
 from xaieval.outcomes import About, Experiment, read_outcome, write_outcome
 from xaieval.reproduce.base import ExperimentSpec, Setup
+from xaieval.reproduce.project_iml import PROJECT_IML
 from xaieval.table import Table
 
-EXPERIMENTS: Table[ExperimentSpec] = Table("experiment", ())
+EXPERIMENTS: Table[ExperimentSpec] = Table("experiment", PROJECT_IML)
 
 
 def find_experiments(target: str) -> list[ExperimentSpec]:
