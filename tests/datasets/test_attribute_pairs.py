@@ -99,6 +99,7 @@ def test_pairs_are_what_is_there() -> None:
     assert pairs.ids == ("a@Smiling", "b@Hat", "b@Smiling", "c@Bald")
     assert (pairs.task, len(pairs), pairs.class_names) == ("single", 4, NAMES)
     assert [r.id for r in pairs.records] == list(pairs.ids)
+    assert "4 pairs of 3 images" in repr(pairs)
     assert pairs.records[1].id == "b@Hat"
     assert pairs.label_of("b@Hat") == 1
     assert pairs.class_of("c@Bald") == "Bald"

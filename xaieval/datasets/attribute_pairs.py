@@ -146,6 +146,12 @@ class AttributePairs(Dataset):
             return False
         return bool(self.parent.labels_of(image)[self._index[attribute]])
 
+    def __repr__(self) -> str:
+        return (
+            f"AttributePairs({self.name!r}, {len(self)} pairs of {len(self.parent)} images, "
+            f"attributes {self.attributes}, regions {self.region_names})"
+        )
+
     def record(self, sample_id: str) -> Record:
         """Return the record of a pair, made anew; an unknown id is a DataError."""
         image, attribute = self.image_of(sample_id)
