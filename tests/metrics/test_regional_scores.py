@@ -132,3 +132,16 @@ def test_ceilings() -> None:
     full = np.ones((4, 4), bool)
     # a region of all 16 pixels cannot lie within the 2 highest
     assert values(keys, full, heatmap) == pytest.approx([100, 2 / 16, 2 / 16])
+
+
+def test_signed_maps_can_be_left_out_instead() -> None:
+    """Where many methods are scored at once, one signed map is no reason to stop."""
+    maps = np.stack([HEATMAP, HEATMAP - 1])
+    masks = np.stack([np.stack([EYES, np.zeros_like(EYES)])] * 2)
+    keys = ["mass_accuracy", "regional_precision", "lift", "lift@of=topk_overlap", "iou"]
+    found = score(maps, masks, metrics=keys, signed="nan")
+    for key in keys[:3]:
+        assert found.reasons[key].tolist() == [[None, "absent-part"], ["signed-map", "absent-part"]]
+    for key in keys[3:]:  # order and thresholds do not ask for a sign
+        assert found.reasons[key][:, 0].tolist() == [None, None]
+        assert found[key][0, 0] == pytest.approx(found[key][1, 0])

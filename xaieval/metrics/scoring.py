@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +17,7 @@ from xaieval.metrics.ranking import RankedMap, Ranking
 from xaieval.metrics.registry import MetricLike, resolve_metrics
 from xaieval.metrics.rules import DEFAULT, Rules
 from xaieval.metrics.spec import MetricCall
-from xaieval.types import Grid
+from xaieval.types import Grid, Score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,10 +188,12 @@ def score(
             if rules.empty_masks == "error" and ranking.mask_reason:
                 raise MetricError("empty mask", where=f"image {b}, region {p}")
             for call in local:
-                if signed == "nan" and ranked[b].low < 0 and not call.spec.signed_ok:
-                    reasons[call.key][b, p] = ranking.mask_reason or "signed-map"
-                    continue
-                result = call(ranking, rules)
+                try:
+                    result = call(ranking, rules)
+                except MetricError:
+                    if signed == "error" or call.spec.signed_ok or ranked[b].low >= 0:
+                        raise
+                    result = Score(math.nan, ranking.mask_reason or "signed-map")
                 values[call.key][b, p], reasons[call.key][b, p] = result.value, result.reason
     whole = [call for call in calls if call.whole]
     for key, found in model_scores(whole, ranked, evaluator).items():
