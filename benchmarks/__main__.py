@@ -9,7 +9,7 @@ import platform
 from datetime import date
 from pathlib import Path
 
-BENCHMARKS = ("attribution", "costs", "memory", "scores", "dashboard")
+BENCHMARKS = ("attribution", "costs", "memory", "scores", "loading", "dashboard")
 
 
 def machine() -> str:
