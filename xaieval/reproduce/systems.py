@@ -9,10 +9,14 @@ from pathlib import Path
 from xaieval.errors import ConfigError, ResultsError, unknown
 from xaieval.outcomes import About, Experiment, read_outcome, write_outcome
 from xaieval.reproduce.base import ExperimentSpec, Setup
+from xaieval.reproduce.explanation_alignment import decoy_mnist
 from xaieval.reproduce.project_iml import PROJECT_IML
 from xaieval.table import Table
 
-EXPERIMENTS: Table[ExperimentSpec] = Table("experiment", PROJECT_IML)
+EXPERIMENTS: Table[ExperimentSpec] = Table(
+    "experiment",
+    (*PROJECT_IML, decoy_mnist.SPEC),
+)
 
 
 def find_experiments(target: str) -> list[ExperimentSpec]:

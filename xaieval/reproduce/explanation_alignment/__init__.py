@@ -1,0 +1,1 @@
+"""Explanation Alignment's experiments, one file each."""
