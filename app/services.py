@@ -230,7 +230,8 @@ def shared_backend() -> Backend:
 def open_services(arguments: tuple[str, ...]) -> Services:
     """Open what the command line names; nothing is the demo.
 
-    A name is a results folder, a folder that holds some (an experiment's), or a study's id. A bad argument becomes a ``Problem`` that the page shows; the server keeps running.
+    A name is a results folder, a folder that holds some (an experiment's), or a study's id. A bad
+    argument becomes a ``Problem`` that the page shows; the server keeps running.
     """
     opened: list[Results] = []
     problems = []

@@ -39,7 +39,21 @@ def _batch(state: AppState, services: Services) -> pn.viewable.Viewer:
     return BatchPage(state, services)
 
 
+def _parts(state: AppState, services: Services) -> pn.viewable.Viewer:
+    from .parts import PartsPage
+
+    return PartsPage(state, services)
+
+
+def _compare(state: AppState, services: Services) -> pn.viewable.Viewer:
+    from .compare import ComparePage
+
+    return ComparePage(state, services)
+
+
 PAGES = (
     PageSpec("explore", "Explore", _explore),
     PageSpec("batch", "Batch", _batch),
+    PageSpec("parts", "Parts", _parts),
+    PageSpec("compare", "Compare", _compare),
 )

@@ -93,14 +93,15 @@ def serve(
     origins: tuple[str, ...],
     no_browser: bool,
 ) -> None:
-    """Open the dashboard on results folders or studies (none: the built-in study)."""
-    from xaieval.study import Results
+    """Open the dashboard on results folders or studies (none: the built-in study).
 
-    folders = []
+    A folder that holds results, such as that of an experiment, opens all of them.
+    """
+    from xaieval.study.opening import open_results
+
+    folders: list[str] = []
     for name in results:  # a mistake is told here, before a server runs that can only show it
-        path = Path(name)
-        found = Results(path) if path.is_dir() else Results.of_study(name)
-        folders.append(str(found.path))
+        folders += [str(found.path) for found in open_results(name)]
     chosen = port or free_port(address)
     command = panel_command(
         folders, port=chosen, address=address, browser=not no_browser, origins=origins

@@ -147,6 +147,9 @@ class Regional:
         table = region_table(
             self.scores, scale=chance_scale(view.metric), population=view.population
         )
+        low, high = parse_metric(view.metric).bounds  # widened ends may lie beyond what can be
+        for name, end in (("low", high), ("high", high), ("lift_low", None), ("lift_high", None)):
+            table[name] = table[name].clip(low, end)
         return self._named(table)
 
     def _named(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -171,7 +174,8 @@ class Regional:
             parts.append(f"seed {', '.join(map(str, seeds))}")
         else:
             parts.append(f"mean of each image over {len(seeds)} seeds")
-        return "; ".join(parts)
+        text = "; ".join(parts)
+        return text[:1].upper() + text[1:]
 
     # ------------------------------------------------------------ charts
 
@@ -185,7 +189,7 @@ class Regional:
             rows["area share"] = rows["region"].map(area * (scale or 1))
         rows["id"] = rows["sample_id"] + "|" + rows["region"] + "|" + rows["method_id"]
         low, high = parse_metric(view.metric).bounds
-        said = "; bar: mean area share, what a map without information scores"
+        said = "Thick line: mean area share, what a map without information scores."
         return Chart(
             id="regions",
             kind="boxes",
@@ -195,10 +199,10 @@ class Regional:
             y="value",
             group="method_id",
             reference="area share" if reference else None,
-            x_label="region",
+            x_label="",
             y_label=self.label,
             y_range=_from_zero(rows["value"], low, high),
-            caption=f"{self._who(table)}. Every mark is one image{said if reference else ''}.",
+            caption=f"{self._who(table)}. {said if reference else ''}".strip(),
         )
 
     def lift(self, table: pd.DataFrame) -> Chart | None:
@@ -216,7 +220,7 @@ class Regional:
             group="method_id",
             low="lift_low",
             high="lift_high",
-            x_label="region",
+            x_label="",
             y_label=f"{parse_metric(self.view.metric).label} / area share",
             lines_at=((1.0, "chance"),),
             caption=f"{self._who(table)}. Mean score over mean area share; whiskers: 95 %, images "
@@ -235,6 +239,7 @@ class Regional:
         by = ("method_id", "class") if view.cells else ("method_id",)
         table = self._named(cells(own, rates, population=view.population, by=by))
         table = table.rename(columns={"x": "score", "y": "rate"})
+        table[["low", "high"]] = table[["low", "high"]].clip(0.0, 1.0)
         names = table["method"] + (", " + table["class"] if view.cells else "")
         table = table.assign(label=names, id=names)
         found = correlate(table["score"].tolist(), table["rate"].tolist())
@@ -291,9 +296,9 @@ class Regional:
             x="region",
             y="class",
             value=column,
-            x_label="region",
+            x_label="",
             y_label="",
-            caption=f"{name}; {self._who(table)} in a cell. Number: {unit}.",
+            caption=f"{name}. {self._who(table)} in a cell. Number: {unit}.",
         )
         return chart, table
 
@@ -339,7 +344,8 @@ def correlation_text(found: Mapping[str, float]) -> str:
     """
     n = int(found["n"])
     if math.isnan(found["r"]):
-        return f"No correlation: n = {n} points" + (", fewer than three." if n < 3 else ", a line.")
+        why = "fewer than three points" if n < 3 else "one of the two does not differ"
+        return f"No correlation: {why} (n = {n})."
     text = (
         f"Pearson r = {found['r']:.2f} (p = {found['p']:.2g}), "
         f"Spearman ρ = {found['rho']:.2f} (p = {found['rho_p']:.2g}), n = {n} points."
