@@ -65,7 +65,7 @@ def run_plan(plan: Plan, claims: Sequence[Claim], limits: Sequence[Gate]) -> Out
     try:
         sheets = shown.write_sheets(
             setup.out,
-            arms,
+            {beta: arms[beta] for beta in plan.sheets_of},
             per_class=plan.sheets_per_class,
             backend=backend,
             report=setup.report,

@@ -42,6 +42,8 @@ class Plan:
     setup : Setup
     sheets_per_class : int
         Images of each class that get a sheet, per arm.
+    sheets_of : tuple of float
+        The arms that get sheets.
     settings : str
         The setting in one sentence, for the notes.
     notes : tuple of str
@@ -50,6 +52,7 @@ class Plan:
     tables: Tables
     setup: Setup
     sheets_per_class: int
+    sheets_of: tuple[float, ...] = BETAS
     settings: str
     notes: tuple[str, ...] = ()
 
@@ -119,6 +122,7 @@ def synthetic_plan(setup: Setup) -> Plan:
         tables=limited(tables, setup.samples, groups=10),
         setup=replace(setup, data=None, weights=None),
         sheets_per_class=form["sheets"],
+        sheets_of=BETAS[:1] if setup.size == "tiny" else BETAS,
         settings=(
             f"{form['n']} rendered hazelnuts of each of five classes at {size} px, a quarter of "
             f"them to test; a small network (small-cnn) from random weights, "
@@ -178,6 +182,7 @@ def toy_plan(setup: Setup) -> Plan:
         tables=limited(tables, setup.samples, groups=2 * folds),
         setup=setup,
         sheets_per_class=1 if setup.size == "tiny" else 2,
+        sheets_of=BETAS[:1] if setup.size == "tiny" else BETAS,
         settings=(
             f"51 photographs, 17 with a defect; {network}; stratified {folds}-fold, every image "
             f"scored by a model that did not train on it, {len(seeds)} seed"

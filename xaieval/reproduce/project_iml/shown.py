@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from xaieval import __version__
 from xaieval.digest import digest
 from xaieval.export import SHEET_FORMATS, make_sheet, method_labels, sheet_bytes, sheet_name
 from xaieval.figures.chart import Chart
 from xaieval.figures.curves import QUANTITIES, curve_table
-from xaieval.files import write_bytes
+from xaieval.files import write_bytes, write_json
 from xaieval.outcomes import Picture, Sheet
 from xaieval.progress import Progress, Report
 from xaieval.reproduce.gallery import gallery, overlay_rows
@@ -259,22 +262,47 @@ def write_sheets(
 ) -> list[str]:
     """Write the sheets of some images under each arm's first seed; return their paths in ``out``.
 
-    Each as PNG, SVG and HTML, in ``sheets/<arm>/``.
+    Each as PNG, SVG and HTML, in ``sheets/<arm>/``. Sheets of the same results are kept.
     """
     wanted = [
         (beta, results, sample)
         for beta, results in arms.items()
         for sample in chosen_images(results, per_class=per_class)
     ]
-    written = []
+    made_of = digest(
+        __version__,
+        [(arm_name(beta), sample) for beta, _, sample in wanted],
+        [(it.method_ids, it.metric_keys, *map(it.manifest.get, _DECIDING)) for it in arms.values()],
+    )
+    kept = _kept(out, made_of)
+    if kept is not None:
+        return kept
+    written, began = [], time.monotonic()
     for number, (beta, results, sample) in enumerate(wanted):
-        report(Progress("draw sheets", number, len(wanted), 0.0, sample))
+        elapsed_s = time.monotonic() - began
+        report(Progress("draw sheets", number, len(wanted), elapsed_s, sample))
         sheet = make_sheet(results, sample, backend=backend)
         for format in SHEET_FORMATS:
             name = f"sheets/{arm_name(beta)}/{sheet_name(sheet, format)}"
             write_bytes(out / name, sheet_bytes(sheet, format=format))
             written.append(name)
+    write_json(out / _INDEX, {"made_of": made_of, "files": written})
     return written
+
+
+_INDEX = "sheets/index.json"
+_DECIDING = ("base_digest", "rule_digest", "models")
+
+
+def _kept(out: Path, made_of: str) -> list[str] | None:
+    """Return the sheets that lie there, if they are all there and of these results."""
+    try:
+        found = json.loads((out / _INDEX).read_text(encoding="utf-8"))
+        files: list[str] = found["files"]
+        same = found["made_of"] == made_of
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return files if same and all((out / name).is_file() for name in files) else None
 
 
 def pictures(arms: Arms, *, backend: Backend) -> tuple[Picture, ...]:
