@@ -82,6 +82,14 @@ def demo_results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         backend.close()
 
 
+@pytest.fixture(scope="session")
+def arms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an experiment with two trained arms, on images with three named regions."""
+    from arms import train_arms
+
+    return train_arms(tmp_path_factory.mktemp("arms"))
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
