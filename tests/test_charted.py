@@ -1,4 +1,4 @@
-"""Regional exhibits as files: every one is made, says where it comes from, and can be made again."""
+"""Regional exhibits as files: each says where it comes from, and its command makes it again."""
 
 from __future__ import annotations
 
