@@ -23,21 +23,22 @@ class MnistEncoder(Encoder):
     which the first is centred on pixel 2.5.
     """
 
-    def __init__(self, input_size: tuple[int, int]) -> None:
+    def __init__(self, input_size: tuple[int, int], *, width: float = 1.0) -> None:
         if min(input_size) < 6:
             raise ConfigError(
                 "bad input_size", where="mnist-cnn", expected="at least 6 x 6 px", got=input_size
             )
+        first, second, self.hidden = (max(4, round(n * width)) for n in (*WIDTHS, HIDDEN))
         layers = nn.Sequential(
-            nn.Conv2d(3, WIDTHS[0], 3),
+            nn.Conv2d(3, first, 3),
             nn.ReLU(),
-            nn.Conv2d(*WIDTHS, 3),
+            nn.Conv2d(first, second, 3),
             nn.ReLU(),
             nn.MaxPool2d(2, ceil_mode=True),  # odd sizes too end on a map that covers them
         )
         super().__init__(
             {"features": layers},
-            out_channels=WIDTHS[1],
+            out_channels=second,
             stride=2,
             stages=(("features.0",), ("features.2",)),
         )
@@ -56,23 +57,26 @@ class MnistEncoder(Encoder):
         ``dropout`` is that of the hidden values; whole maps are dropped at half that rate. At 0.5
         both are the example's.
         """
-        parts = mnist_head(self.out_channels, n_classes, dropout)
+        parts = mnist_head(self.out_channels, n_classes, dropout, hidden=self.hidden)
         if self.map_size == (CELLS, CELLS):
             del parts["pool"]  # the mean of one cell each
         return nn.Sequential(OrderedDict(parts))
 
 
-def mnist_cnn(input_size: tuple[int, int] = (28, 28)) -> MnistEncoder:
+def mnist_cnn(input_size: tuple[int, int] = (28, 28), *, width: float = 1.0) -> MnistEncoder:
     """Return the encoder of PyTorch's basic MNIST example, with three input channels.
 
     Source: https://github.com/pytorch/examples, ``mnist/main.py``; with three channels and dropout
     of whole maps it is the network of ``mnist_spurious_experiment`` in
-    https://github.com/mitvis/explanation_alignment.
+    https://github.com/mitvis/explanation_alignment. ``width`` multiplies the numbers of channels
+    and of hidden values, rounded to at least 4.
     """
-    return MnistEncoder(input_size)
+    return MnistEncoder(input_size, width=width)
 
 
-def mnist_head(channels: int, n_classes: int, dropout: float | None = None) -> dict[str, nn.Module]:
+def mnist_head(
+    channels: int, n_classes: int, dropout: float | None = None, *, hidden: int = HIDDEN
+) -> dict[str, nn.Module]:
     """Return what stands after ``features``: 12 × 12 cells and two linear layers.
 
     Inputs of other sizes than 28² are brought to 12 × 12 cells by an adaptive mean. Dropout of the
@@ -83,8 +87,8 @@ def mnist_head(channels: int, n_classes: int, dropout: float | None = None) -> d
         "pool": nn.AdaptiveAvgPool2d(CELLS),
         "dropout_maps": nn.Dropout2d(rate / 2),
         "flatten": nn.Flatten(),
-        "hidden": nn.Linear(channels * CELLS * CELLS, HIDDEN),
+        "hidden": nn.Linear(channels * CELLS * CELLS, hidden),
         "relu": nn.ReLU(),
         "dropout": nn.Dropout(rate),
-        "linear": nn.Linear(HIDDEN, n_classes),
+        "linear": nn.Linear(hidden, n_classes),
     }

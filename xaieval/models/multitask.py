@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
+from xaieval.digest import LATER
 from xaieval.errors import ConfigError
 from xaieval.models.blocks import Encoder, initialise
 from xaieval.models.padding import PaddingMode
@@ -31,6 +32,8 @@ class ModelConfig:
         Before the linear classifier.
     decoder : bool
         Whether there is a mask decoder.
+    width : float
+        Multiplies the encoder's numbers of channels, of an architecture that has several widths.
 
     Raises
     ------
@@ -44,6 +47,7 @@ class ModelConfig:
     padding: PaddingMode = "torch"
     dropout: float = 0.2
     decoder: bool = True
+    width: float = field(default=1.0, metadata=LATER)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input_size", tuple(self.input_size))
@@ -58,6 +62,10 @@ class ModelConfig:
             )
         if not 0.0 <= self.dropout < 1.0:
             raise ConfigError("bad dropout", expected="a number in [0, 1)", got=self.dropout)
+        if not 0 < self.width <= 16:
+            raise ConfigError("bad width", expected="above 0, at most 16", got=self.width)
+        if self.width != 1 and spec.scaled is None:
+            raise ConfigError(f"{self.arch} has one width only", expected="width 1", got=self.width)
 
 
 class Decoder(nn.Module):
@@ -99,7 +107,11 @@ class MultitaskNet(nn.Module):
         super().__init__()
         spec = MODELS[config.arch]
         self.config = config
-        self.encoder: Encoder = spec.encoder(config.padding, config.input_size)
+        self.encoder: Encoder = (
+            spec.scaled(config.padding, config.input_size, config.width)
+            if spec.scaled is not None and config.width != 1
+            else spec.encoder(config.padding, config.input_size)
+        )
         self.decoder = (
             Decoder(self.encoder.out_channels, spec.decoder_widths) if config.decoder else None
         )

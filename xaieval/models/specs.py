@@ -42,6 +42,9 @@ class ModelSpec:
     head : callable
         ``head(out_channels, n_classes, dropout)`` returns the parts that follow the encoder in
         the plain classifier, under the names that their weights have.
+    scaled : callable, optional
+        ``scaled(padding, input_size, width)`` returns the encoder with its numbers of channels
+        multiplied; None where the architecture has one width only.
     network : callable, optional
         ``network(input_size, n_classes)`` returns the whole plain classifier of an architecture
         that is no chain of encoder and head.
@@ -57,6 +60,7 @@ class ModelSpec:
     parameters: int
     paper: str
     head: Head = mean_head
+    scaled: Callable[[PaddingMode, Size, float], Encoder] | None = None
     network: Callable[[Size, int], nn.Module] | None = None
 
 
@@ -83,6 +87,7 @@ MODELS: Table[ModelSpec] = Table(
             decoder_widths=(20, 12, 8),
             parameters=56536,
             paper="this package",
+            scaled=lambda padding, input_size, width: small_cnn(padding, width=width),
         ),
         ModelSpec(
             id="mnist-cnn",
@@ -95,6 +100,7 @@ MODELS: Table[ModelSpec] = Table(
             parameters=19392,
             paper="PyTorch's basic MNIST example, with three input channels",
             head=mnist_head,
+            scaled=lambda padding, input_size, width: mnist_cnn(input_size, width=width),
         ),
         ModelSpec(
             id="mobilenet-v2",

@@ -74,6 +74,7 @@ def model_settings(study: Study, n_classes: int) -> tuple[ModelConfig, Preproces
         padding=wanted.padding,
         dropout=wanted.dropout,
         decoder=wanted.decoder,
+        width=wanted.width,
     )
     preprocessing = Preprocessing(
         input_size=size,

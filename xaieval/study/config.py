@@ -51,7 +51,7 @@ class Study:
         weights file are compared by their content when a checkpoint is looked up.
         """
         data = self.data
-        model = dataclasses.asdict(self.model)
+        model = counted_fields(self.model)
         del model["encoder_weights"]
         train = counted_fields(self.train)
         del train["seeds"]

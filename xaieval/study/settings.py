@@ -79,7 +79,8 @@ class ModelSettings:
     ``encoder_weights`` is a safetensors file to start from; ``$NAME`` stands for an environment
     variable. ``resize`` is the short side in px before the centre crop; with an ``input_size``
     and no ``resize``, pictures are stretched to the input. ``mean`` and ``std`` are in units of 0
-    to 1. Without ``input_size`` all of this comes from the architecture's defaults.
+    to 1. Without ``input_size`` all of this comes from the architecture's defaults. ``width``
+    multiplies the encoder's numbers of channels (small-cnn and mnist-cnn).
     """
 
     arch: str
@@ -91,8 +92,10 @@ class ModelSettings:
     std: tuple[float, float, float] | None = None
     dropout: float = 0.2
     decoder: bool = True
+    width: float = field(default=1.0, metadata=LATER)
 
     def __post_init__(self) -> None:
+        _positive(self.width, "width")
         for size in self.input_size or ():
             _positive(size, "input_size")
         if self.resize is not None:
