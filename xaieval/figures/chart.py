@@ -6,6 +6,7 @@ The same chart stands on a page of the dashboard, in a report and in a printed p
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -57,7 +58,7 @@ class Chart:
     Raises
     ------
     ResultsError
-        When a column is missing or the kind is unknown.
+        When a column is missing, the kind is unknown, or a line or range is not finite.
     """
 
     id: str
@@ -94,6 +95,11 @@ class Chart:
                     expected=column,
                     got=list(self.table.columns),
                 )
+        places = [at for at, _ in self.lines_at]
+        for pair in (self.x_range, self.y_range):
+            places += pair or ()
+        if not all(math.isfinite(at) for at in places):
+            raise ResultsError("a line or range of a chart is not finite", where=self.id)
         if self.kind == "heat" and self.value is None:
             raise ResultsError("a heat map needs the column of its values", where=self.id)
 

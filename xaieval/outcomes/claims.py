@@ -105,7 +105,9 @@ class Finding:
     def __post_init__(self) -> None:
         if self.verdict == "cannot be tested here":
             if not self.why:
-                raise ResultsError("a claim that cannot be tested needs a reason", where=self.claim.id)
+                raise ResultsError(
+                    "a claim that cannot be tested needs a reason", where=self.claim.id
+                )
         elif self.value is None or not self.n:
             raise ResultsError(
                 "a verdict needs the figure and the n it rests on", where=self.claim.id

@@ -1,25 +1,22 @@
 """An experiment's folder: what is written there, and how it is read back.
 
 ``experiment.json`` (written last) says what was run, what was found, and which files belong to
-it; ``tables/ID.csv`` and ``.tex``, ``charts/ID.csv`` (the figure's data), ``figures/ID.svg`` and
-``.png`` (printed), ``pictures/ID.png``.
+it; ``tables/ID.csv``, ``.parquet`` (exact) and ``.tex``, ``charts/ID.csv`` and ``.parquet`` (the
+figure's data), ``figures/ID.svg`` and ``.png`` (printed), ``pictures/ID.png``.
 """
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from PIL import Image as Pictures
 
 from xaieval import __version__
@@ -29,10 +26,12 @@ from xaieval.export import frame_latex
 from xaieval.figures.chart import Chart
 from xaieval.files import write_bytes, write_json
 from xaieval.outcomes.claims import Claim, Finding, Gate, GateResult
+from xaieval.outcomes.frames import frame_files, number_kept, number_read, plain, read_frame
 from xaieval.outcomes.outcome import Outcome, Picture, Sheet
 
-SCHEMA = 1
+SCHEMA = 2
 EXPERIMENT = "experiment.json"
+_FIGURES = ("value", "low", "high")  # numbers of a finding that may be none or not finite
 
 
 @dataclass(frozen=True)
@@ -82,13 +81,15 @@ def write_outcome(out: Path, about: About, outcome: Outcome) -> None:
         files.append(out / name)
 
     for sheet in outcome.sheets:
-        write(f"tables/{sheet.id}.csv", _csv(sheet.frame))
+        for kind, data in frame_files(sheet.frame, where=sheet.id).items():
+            write(f"tables/{sheet.id}.{kind}", data)
         text = frame_latex(
             sheet.frame, caption=f"{sheet.title}. {sheet.caption}".strip(), decimals=sheet.decimals
         )
         write(f"tables/{sheet.id}.tex", text.encode())
     for chart in outcome.charts:
-        write(f"charts/{chart.id}.csv", _csv(chart.table))
+        for kind, data in frame_files(chart.table, where=chart.id).items():
+            write(f"charts/{chart.id}.{kind}", data)
         for format in ("svg", "png"):
             write(f"figures/{chart.id}.{format}", print_chart(chart, format=format))
     for picture in outcome.pictures:
@@ -105,9 +106,14 @@ def write_outcome(out: Path, about: About, outcome: Outcome) -> None:
                 "versions": {"xaieval": __version__, "python": platform.python_version()},
                 "machine": platform.machine(),
             },
-            "findings": [plain(asdict(finding)) for finding in outcome.findings],
+            "findings": [
+                {**asdict(finding), **{k: number_kept(getattr(finding, k)) for k in _FIGURES}}
+                for finding in outcome.findings
+            ],
             "gates": [
-                plain({**asdict(result), "value": result.value, "passed": result.passed})
+                {**asdict(result), "passed": result.passed}
+                | {"value": number_kept(result.value)}
+                | {"values": [number_kept(value) for value in result.values]}
                 for result in outcome.gates
             ],
             "facts": plain(outcome.facts),
@@ -143,7 +149,11 @@ def read_outcome(folder: str | Path) -> Experiment:
         raise ResultsError(f"not JSON: {error}", where=path) from None
     if kept.get("schema") != SCHEMA:
         raise ResultsError(
-            "cannot read this schema version", where=path, expected=SCHEMA, got=kept.get("schema")
+            "cannot read this schema version",
+            where=path,
+            expected=SCHEMA,
+            got=kept.get("schema"),
+            fix="run the experiment again; what is finished of it is kept",
         )
     for name, sha in kept["sha256"].items():
         file = folder / name
@@ -155,23 +165,26 @@ def read_outcome(folder: str | Path) -> Experiment:
             )
     outcome = Outcome(
         findings=tuple(
-            Finding(**{**finding, "claim": _claim(finding["claim"])})
+            Finding(
+                **{**finding, **{k: number_read(finding[k]) for k in _FIGURES}}
+                | {"claim": _claim(finding["claim"])}
+            )
             for finding in kept["findings"]
         ),
         gates=tuple(
             GateResult(
                 Gate(**result["gate"]),
-                tuple(math.nan if value is None else value for value in result["values"]),
+                tuple(float(value) for value in result["values"]),
                 result["what"],
             )
             for result in kept["gates"]
         ),
         sheets=tuple(
-            Sheet(frame=read_frame(folder / "tables" / f"{sheet['id']}.csv"), **sheet)
+            Sheet(frame=read_frame(folder / "tables" / f"{sheet['id']}.parquet"), **sheet)
             for sheet in kept["sheets"]
         ),
         charts=tuple(
-            Chart.of(settings, read_frame(folder / "charts" / f"{settings['id']}.csv"))
+            Chart.of(settings, read_frame(folder / "charts" / f"{settings['id']}.parquet"))
             for settings in kept["charts"]
         ),
         pictures=tuple(
@@ -189,37 +202,6 @@ def read_outcome(folder: str | Path) -> Experiment:
 def is_experiment(folder: str | Path) -> bool:
     """Say whether a folder holds a finished experiment."""
     return (Path(folder) / EXPERIMENT).is_file()
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON knows it: numpy numbers as numbers, NaN as None.
-
-    >>> plain({"a": np.float32(0.5), "b": (1, math.nan)})
-    {'a': 0.5, 'b': [1, None]}
-    """
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Path):
-        return value.as_posix()
-    return value
-
-
-def read_frame(path: Path) -> pd.DataFrame:
-    """Return a table as it was written: a number is one when its column held numbers."""
-    return pd.read_csv(path, keep_default_na=False, na_values=[""])
-
-
-def _csv(frame: pd.DataFrame) -> bytes:
-    text = frame.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-    return text.encode()
 
 
 def _named(item: Sheet | Picture, without: str) -> dict[str, Any]:
