@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Any
 
 import panel as pn
@@ -55,6 +56,7 @@ class ComparePage(pn.viewable.Viewer):
         self._mode: Mode = "dark" if pn.config.theme == "dark" else "light"
         self._settling = False
         self._stale = False
+        self._asked = 0
         self._thumbs_sent: set[str] = set()
         self.catalogue: Catalogue | None = None
         self.items: tuple[Item, ...] = ()
@@ -295,6 +297,8 @@ class ComparePage(pn.viewable.Viewer):
         await self.alignment.refresh(ask, self._mode)
 
     async def _refresh_cards(self) -> None:
+        self._asked += 1
+        asked = self._asked
         trouble = self._trouble
         if trouble is None and not self.image:
             trouble = ("No image here", "No image is in this split and class: choose another.")
@@ -303,25 +307,30 @@ class ComparePage(pn.viewable.Viewer):
             title, text = trouble or ("Nothing to compare", "")
             self._say(title, [text])
             return
+        models, split = self.models, self.split
         item = next(it for it in self.items if it.id == self.image)
+        question = Question(
+            sample_id=item.sample_id,
+            label=item.class_name,
+            seats=(),
+            labels=short_labels(models),
+            method=self.catalogue.methods[self.method],
+            target=self.target,
+            metric=self.metric,
+            region=self.region,
+            regions=self.catalogue.regions,
+        )
         try:
             seats = await asyncio.get_running_loop().run_in_executor(
                 self.services.pool,
-                lambda: tuple(seat(self.services, m, item.id, self.split) for m in self.models),
+                lambda: tuple(seat(self.services, model, item.id, split) for model in models),
             )
-            question = Question(
-                sample_id=item.sample_id,
-                label=item.class_name,
-                seats=seats,
-                labels=short_labels(self.models),
-                method=self.catalogue.methods[self.method],
-                target=self.target,
-                metric=self.metric,
-                region=self.region,
-                regions=self.catalogue.regions,
-            )
-            await self.comparing.ask(question)
+            if asked != self._asked:
+                return
+            await self.comparing.ask(replace(question, seats=seats))
         except Exception as error:
+            if asked != self._asked:
+                return
             known = isinstance(error, XaievalError)
             if not known:
                 log.exception("compare failed")
