@@ -118,7 +118,7 @@ SYNTHETIC = _spec(
     summary="Ten seeds of a small network on rendered nuts, with and without the mask loss.",
     sizes={
         "tiny": "rendered nuts at 96 px, two seeds, ten epochs: does it run?",
-        "small": "rendered nuts at 128 px, ten seeds, 30 epochs; nothing is downloaded",
+        "small": "rendered nuts at 128 px, ten seeds, 40 epochs; nothing is downloaded",
         "whole": "rendered nuts at 192 px, ten seeds, 60 epochs; nothing is downloaded",
     },
     place="On synthetic hazelnuts",
