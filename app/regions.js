@@ -135,7 +135,7 @@ function makeRegions({model, root, card, view}) {
     const pill = well.querySelector(".naming");
     pill.hidden = false;
     pill.textContent = found.length ? found.map((it) => it.name).join(" · ") : "no region";
-    pill.classList.toggle("low", at.y < 0.3);
+    pill.classList.toggle("high", at.y > 0.6);  // never below the pointer
     for (const row of panel.querySelectorAll("tr[data-region]")) {
       row.classList.toggle("under", found.some((it) => it.name === row.dataset.region));
     }
