@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,33 +12,30 @@ import numpy.typing as npt
 import pandas as pd
 
 from xaieval.errors import ResultsError
-from xaieval.figures.boxes import count_text, spread
+from xaieval.figures.boxes import count_text
 from xaieval.figures.chart import Chart
-from xaieval.figures.palette import (
-    MARKS,
-    Mode,
-    base_id,
-    group_colours,
-    method_colours,
-    method_marks,
+from xaieval.figures.chart_names import (
+    Series,
+    is_number,
+    name_of,
+    names_in_order,
+    number_text,
+    row_keys,
+    series_of,
+    text_of,
 )
+from xaieval.figures.chart_places import swarm
+from xaieval.figures.palette import Mode
 from xaieval.stats import box_statistics
 
 Range = tuple[float, float]
 MANY = 4000
 """Boxes over more rows than this show only the rows outside their whiskers as points."""
-_SWARM = 40  # more points than this stand as a cloud as wide as they are dense
+FEW_POINTS = 14
+"""So few points carry their names beside them."""
+FEW_CELLS = 150
+"""So few cells of a heat map carry their numbers."""
 _WIDTH = 0.84  # share of a category's width that its bars or boxes take
-
-
-@dataclass(frozen=True)
-class Series:
-    """One colour and mark of a chart."""
-
-    key: str
-    label: str
-    colour: str
-    mark: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,15 +78,15 @@ def chart_parts(chart: Chart, *, mode: Mode = "light") -> Parts:
     Rows without a finite y (and x, where x is a number) are left out; ``note`` counts them.
     """
     table = chart.table
-    by_name = chart.kind in ("boxes", "bars") or not _is_number(table[chart.x])
+    by_name = chart.kind in ("boxes", "bars") or not is_number(table[chart.x])
     rows = pd.DataFrame(
         {
             "y": _numbers(table[chart.y]),
-            "key": _keys(chart, by_name),
+            "key": row_keys(chart, by_name),
             "low": _numbers(table[chart.low]) if chart.low else math.nan,
             "high": _numbers(table[chart.high]) if chart.high else math.nan,
             "reference": _numbers(table[chart.reference]) if chart.reference else math.nan,
-            "label": [_text(v) for v in table[chart.label]] if chart.label else "",
+            "label": [text_of(v) for v in table[chart.label]] if chart.label else "",
         },
         index=range(len(table)),
     )
@@ -98,12 +94,12 @@ def chart_parts(chart: Chart, *, mode: Mode = "light") -> Parts:
         rows["id"] = [str(v) for v in table["id"]]
     order = names_in_order(table[chart.x]) if by_name else []
     if by_name:
-        rows["category"] = [_text(v) for v in table[chart.x]]
+        rows["category"] = [text_of(v) for v in table[chart.x]]
         rows["x"] = [float(order.index(name)) for name in rows["category"]]
     else:
         rows["x"] = _numbers(table[chart.x])
         rows["category"] = [number_text(v) for v in rows["x"]]
-    series = _series(chart, rows["key"], mode)
+    series = series_of(chart, rows["key"], mode)
     kept = rows[np.isfinite(rows["y"]) & np.isfinite(rows["x"])].reset_index(drop=True)
     note = _left_out(len(rows) - len(kept))
     if chart.kind != "lines":
@@ -126,14 +122,14 @@ def chart_parts(chart: Chart, *, mode: Mode = "light") -> Parts:
         if chart.kind == "boxes":
             rows, boxes, hidden = _boxes(rows, half, y_range[1] - y_range[0])
             note = " ".join(part for part in (note, hidden) if part)
-    labels = [_name(name) for name in order]
+    labels = [name_of(name) for name in order]
     if chart.kind == "boxes":
         labels = [
             f"{label}\n{_count(boxes, name)}" for label, name in zip(labels, order, strict=True)
         ]
     return Parts(
-        rows=rows.assign(category=[_name(name) for name in rows["category"]]),
-        boxes=boxes.assign(category=[_name(name) for name in boxes["category"]]),
+        rows=rows.assign(category=[name_of(name) for name in rows["category"]]),
+        boxes=boxes.assign(category=[name_of(name) for name in boxes["category"]]),
         series=series,
         ticks={float(i): label for i, label in enumerate(labels)},
         x_range=chart.x_range or (_whole(len(order)) if by_name else _range([rows["x"]])),
@@ -141,6 +137,22 @@ def chart_parts(chart: Chart, *, mode: Mode = "light") -> Parts:
         trend=_trend(rows) if chart.trend else None,
         note=note,
     )
+
+
+def reference_ticks(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return ``left, right, reference`` of the tick of each name along x.
+
+    One tick across the name where all its rows agree, else one per bar or box.
+    """
+    middle = rows["x"].round()
+    agree = rows.groupby(middle)["reference"].nunique(dropna=False).max() == 1
+    if agree or "left" not in rows:
+        each = rows.drop_duplicates("category")
+        place = each["x"].round()
+        return pd.DataFrame(
+            {"left": place - 0.42, "right": place + 0.42, "reference": each["reference"]}
+        )
+    return rows.drop_duplicates(["left"])[["left", "right", "reference"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,10 +181,10 @@ def heat_parts(chart: Chart) -> Heat:
         raise ResultsError(
             "two rows fall into one cell of a heat map",
             where=chart.id,
-            got=f"{_text(twice[chart.x].iloc[0])}, {_text(twice[chart.y].iloc[0])}",
+            got=f"{text_of(twice[chart.x].iloc[0])}, {text_of(twice[chart.y].iloc[0])}",
         )
     x_order, y_order = names_in_order(table[chart.x]), names_in_order(table[chart.y])
-    x_names, y_names = [_text(v) for v in table[chart.x]], [_text(v) for v in table[chart.y]]
+    x_names, y_names = [text_of(v) for v in table[chart.x]], [text_of(v) for v in table[chart.y]]
     value = _numbers(table[chart.value])
     cells = pd.DataFrame(
         {
@@ -180,8 +192,8 @@ def heat_parts(chart: Chart) -> Heat:
             "y": [float(len(y_order) - 1 - y_order.index(name)) for name in y_names],
             "value": value,
             "text": [number_text(v, decimals=2) for v in value],
-            "x_name": [_name(name) for name in x_names],
-            "y_name": [_name(name) for name in y_names],
+            "x_name": [name_of(name) for name in x_names],
+            "y_name": [name_of(name) for name in y_names],
         }
     )
     if "id" in table:
@@ -192,8 +204,8 @@ def heat_parts(chart: Chart) -> Heat:
         low, high = low - 0.5, high + 0.5
     return Heat(
         cells,
-        tuple(_name(name) for name in x_order),
-        tuple(_name(name) for name in reversed(y_order)),
+        tuple(name_of(name) for name in x_order),
+        tuple(name_of(name) for name in reversed(y_order)),
         low,
         high,
     )
@@ -204,137 +216,8 @@ def chart_note(chart: Chart) -> str:
     return "" if chart.kind == "heat" else chart_parts(chart).note
 
 
-def cell_ink(value: float, low: float, high: float) -> str:
-    """Return a colour that can be read on a cell of this value; "" for no value.
-
-    Cividis is dark at its low end and light at its high one.
-
-    >>> cell_ink(0.1, 0, 1), cell_ink(0.9, 0, 1), cell_ink(float("nan"), 0, 1)
-    ('#ffffff', '#17191c', '')
-    """
-    if math.isnan(value):
-        return ""
-    return "#17191c" if (value - low) / (high - low) > 0.5 else "#ffffff"
-
-
-def number_text(value: float, *, decimals: int = 3) -> str:
-    """Return a number as people read it in a figure; a dash for none.
-
-    >>> [number_text(v) for v in (0.12345, -2, 12345.6, 0.00002, float("nan"))]
-    ['0.123', '−2', '12,346', '2.0e−05', '–']
-    """
-    if not math.isfinite(value):
-        return "–" if math.isnan(value) else "∞" if value > 0 else "−∞"
-    if value == int(value) and abs(value) < 1e15:
-        text = f"{value:,.0f}" if value else "0"
-    elif abs(value) >= 100:
-        text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}"
-    elif abs(value) < 10**-decimals / 2:
-        text = f"{value:.1e}"
-    else:
-        text = f"{value:.{decimals}f}"
-    return text.replace("-", "−")
-
-
-def wrapped(text: str, width: int) -> str:
-    """Break a name into lines of about ``width`` signs, at spaces.
-
-    >>> wrapped("Integrated gradients", 12)
-    'Integrated\\ngradients'
-    """
-    import textwrap
-
-    return "\n".join(
-        line for part in text.split("\n") for line in textwrap.wrap(part, width, **_WRAP) or [""]
-    )
-
-
-_WRAP: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
-
-
-def names_in_order(column: pd.Series[Any]) -> list[str]:
-    """Return the distinct names of a column: as declared, numbers ascending, else as met.
-
-    >>> names_in_order(pd.Series([10, 2, 10])), names_in_order(pd.Series(["b", "a"]))
-    (['2', '10'], ['b', 'a'])
-    """
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        there = set(column)
-        values: Iterable[Any] = [v for v in column.cat.categories if v in there]
-        values = [*values, *([math.nan] if column.isna().any() else [])]
-    else:
-        values = column.unique()
-        if _is_number(column):
-            values = np.sort(np.asarray(values, np.float64))
-    return list(dict.fromkeys(_text(v) for v in values))
-
-
-def _is_number(column: pd.Series[Any]) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-
-
 def _numbers(column: pd.Series[Any]) -> npt.NDArray[np.float64]:
     return pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=math.nan)
-
-
-def _text(value: Any) -> str:
-    if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
-        return "–"
-    if isinstance(value, (bool, np.bool_)):
-        return "yes" if value else "no"
-    if isinstance(value, (float, np.floating)):
-        return f"{value:g}"
-    return str(value)
-
-
-def _keys(chart: Chart, by_name: bool) -> list[str]:
-    """Return the series of each row: its group, else its method along x, else one for all."""
-    if chart.group:
-        return [_text(v) for v in chart.table[chart.group]]
-    names = [_text(v) for v in chart.table[chart.x]] if by_name else []
-    if names and all(_method(name) for name in names):
-        return names
-    return [""] * len(chart.table)
-
-
-def _series(chart: Chart, keys: pd.Series[str], mode: Mode) -> tuple[Series, ...]:
-    order = names_in_order(chart.table[chart.group]) if chart.group else list(dict.fromkeys(keys))
-    methods = {key: found for key in order if (found := _method(key))}
-    found_keys = list(dict.fromkeys(methods.values()))
-    method_colour = method_colours(found_keys, mode=mode)
-    method_mark = method_marks(found_keys)
-    colours = {key: method_colour[found] for key, found in methods.items()}
-    marks = {key: method_mark[found] for key, found in methods.items()}
-    others = [key for key in order if key not in methods]
-    spare = group_colours(len(others), mode=mode)
-    for i, (key, colour) in enumerate(zip(others, spare, strict=True)):
-        colours[key] = colour
-        marks[key] = MARKS[(i + len(methods)) % len(MARKS)]
-    return tuple(Series(key, _name(key), colours[key], marks[key]) for key in order)
-
-
-@cache
-def _methods() -> dict[str, str]:
-    """Return the label of each method id; loaded when first asked for."""
-    from xaieval.methods import METHODS
-
-    return {name: spec.label for name, spec in METHODS.items()}
-
-
-def _method(key: str) -> str:
-    """Return the method key that a name stands for; "" for no method."""
-    if base_id(key) in _methods():
-        return key
-    return next((name for name, label in _methods().items() if label == key), "")
-
-
-def _name(key: str) -> str:
-    """Return a name as people read it: a method's label, its options behind it."""
-    name, bracket, options = key.partition("[")
-    label = _methods().get(name)
-    if label is None:
-        return key
-    return f"{label} [{options}" if bracket else label
 
 
 def _place(rows: pd.DataFrame, keys: Sequence[str]) -> float:
@@ -378,24 +261,6 @@ def _boxes(rows: pd.DataFrame, half: float, span: float) -> tuple[pd.DataFrame, 
         hidden = f"Points: the {outside.sum():,} of {len(rows):,} rows outside the whiskers."
         rows = rows[outside].reset_index(drop=True)
     return rows, pd.DataFrame(found, columns=_BOX), hidden
-
-
-def swarm(values: npt.NDArray[np.float64], span: float) -> npt.NDArray[np.float64]:
-    """Return a sideways place in [-1, 1] per value, without any random number.
-
-    Few values stand side by side where they are near; many form a cloud that is as wide as they
-    are dense (golden-ratio steps through the sorted values).
-
-    >>> swarm(np.array([0.5, 0.5, 0.9]), 1.0).tolist()
-    [-0.17, 0.17, 0.0]
-    """
-    if len(values) <= _SWARM:
-        return np.asarray(spread((values / (span or 1.0)).tolist()), np.float64)
-    counts, edges = np.histogram(values, bins=24)
-    smooth = np.convolve(counts, [1, 2, 1], "same")
-    width = np.interp(values, (edges[1:] + edges[:-1]) / 2, smooth) / smooth.max()
-    rank = np.argsort(np.argsort(values, kind="stable"), kind="stable")
-    return np.asarray((2 * ((rank * 0.6180339887498949) % 1) - 1) * width * 0.95, np.float64)
 
 
 def _count(boxes: pd.DataFrame, category: str) -> str:

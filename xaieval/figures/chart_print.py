@@ -10,15 +10,22 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from xaieval.figures.chart import Chart
-from xaieval.figures.chart_parts import Parts, cell_ink, chart_parts, heat_parts, wrapped
+from xaieval.figures.chart_names import cell_ink, wrapped
+from xaieval.figures.chart_parts import (
+    FEW_CELLS,
+    FEW_POINTS,
+    Parts,
+    chart_parts,
+    heat_parts,
+    reference_ticks,
+)
+from xaieval.figures.chart_places import name_places
 from xaieval.figures.palette import INKS, Ink, Mode
 from xaieval.figures.printed import LETTERS, STYLE, new_figure, quiet
 from xaieval.figures.saving import figure_bytes
 
 _WIDTH_IN = 6.4
 _SIGN_IN = 0.068  # mean width of a sign at 8 points
-_FEW = 14
-_CELLS = 150
 
 
 def print_chart(chart: Chart, *, format: str = "svg", mode: Mode = "light") -> bytes:
@@ -57,10 +64,11 @@ def _plot(chart: Chart, mode: Mode) -> Any:
     if chart.kind != "bars":
         _marks(axes, parts, ink)
     for at, text in chart.lines_at:
-        axes.axhline(at, color=ink.muted, linestyle=":", linewidth=1)
+        axes.axhline(at, color=ink.text, linestyle=":", linewidth=1)
         axes.annotate(
             _plain(text), (1, at), xycoords=("axes fraction", "data"), xytext=(-3, 2),
-            textcoords="offset points", ha="right", fontsize=7, color=ink.muted,
+            textcoords="offset points", ha="right", fontsize=7, color=ink.text, zorder=6,
+            bbox={"facecolor": ink.band, "alpha": 0.85, "linewidth": 0, "pad": 0.5},
         )  # fmt: skip
     if parts.ticks:
         _names(axes.xaxis, list(parts.ticks.values()), width - 0.8)
@@ -98,8 +106,7 @@ def _bars(axes: Any, chart: Chart, parts: Parts, ink: Ink) -> None:
     axes.axhline(0, color=ink.line, linewidth=0.8)
     if chart.low and chart.high:
         axes.vlines(rows["x"], rows["low"], rows["high"], color=ink.text, linewidth=1)
-    if chart.reference:
-        axes.hlines(rows["reference"], rows["left"], rows["right"], color=ink.text, linewidth=2)
+    _reference_ticks(axes, chart, parts, ink)
 
 
 def _lines(axes: Any, chart: Chart, parts: Parts, ink: Ink) -> None:
@@ -119,14 +126,12 @@ def _points(axes: Any, chart: Chart, parts: Parts, ink: Ink) -> None:
     if parts.trend:
         (x0, y0), (x1, y1) = parts.trend
         axes.plot([x0, x1], [y0, y1], "--", color=ink.muted, linewidth=1.2)
-    if chart.label and len(rows) <= _FEW:
-        middle = sum(parts.x_range) / 2
-        for _, row in rows.iterrows():
-            right = row["x"] >= middle
+    if chart.label and len(rows) <= FEW_POINTS:
+        places = name_places(rows, x_range=parts.x_range, y_range=parts.y_range)
+        for (right, down, align), (_, row) in zip(places, rows.iterrows(), strict=True):
             axes.annotate(
-                _plain(row["label"]), (row["x"], row["y"]), xytext=(-5 if right else 5, 0),
-                textcoords="offset points", ha="right" if right else "left", va="center",
-                fontsize=7, color=ink.muted,
+                _plain(row["label"]), (row["x"], row["y"]), xytext=(right / 2, -down / 2),
+                textcoords="offset points", ha=align, va="center", fontsize=7, color=ink.muted,
             )  # fmt: skip
     _reference_ticks(axes, chart, parts, ink)
 
@@ -151,11 +156,11 @@ def _marks(axes: Any, parts: Parts, ink: Ink) -> None:
 
 def _reference_ticks(axes: Any, chart: Chart, parts: Parts, ink: Ink) -> None:
     if chart.reference and parts.ticks:
-        each = parts.rows.drop_duplicates("category")
-        middle = np.round(each["x"])
+        ticks = reference_ticks(parts.rows)
         axes.hlines(
-            each["reference"], middle - 0.42, middle + 0.42, color=ink.text, linewidth=2, zorder=5
-        )
+            ticks["reference"], ticks["left"], ticks["right"],
+            color=ink.text, linewidth=2, zorder=5,
+        )  # fmt: skip
 
 
 def _names(axis: Any, names: list[str], room_in: float) -> None:
@@ -190,7 +195,11 @@ def _legend(figure: Any, chart: Chart, parts: Parts, ink: Ink, width: float) -> 
     if chart.kind == "boxes":
         handles.append(Line2D([], [], color=ink.text, linewidth=2, label="median"))
         handles.append(Line2D([], [], color=ink.text, linewidth=1.2, ls="--", label="mean"))
-    if chart.reference:
+    if parts.trend:
+        handles.append(
+            Line2D([], [], color=ink.muted, linewidth=1.2, ls="--", label="least squares")
+        )
+    if chart.reference and parts.ticks:
         text = _plain(chart.reference.replace("_", " "))
         handles.append(Line2D([], [], color=ink.text, linewidth=2, label=text))
     if handles:
@@ -237,7 +246,7 @@ def _heat(chart: Chart, mode: Mode) -> Any:
         edgecolors=ink.paper,
         linewidth=0.6,
     )
-    if len(heat.cells) <= _CELLS:
+    if len(heat.cells) <= FEW_CELLS:
         for x, y, value, text in heat.cells[["x", "y", "value", "text"]].itertuples(index=False):
             colour = cell_ink(value, heat.low, heat.high) or ink.muted
             axes.text(x, y, text, ha="center", va="center", fontsize=7, color=colour)

@@ -1,0 +1,124 @@
+"""What every Bokeh chart has: an empty frame, names along its axes, a legend, tooltips."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from bokeh.models import FixedTicker, Legend, LegendItem
+from bokeh.plotting import figure
+
+from xaieval.figures.axes import FONT
+from xaieval.figures.chart import Chart
+from xaieval.figures.chart_names import wrapped
+from xaieval.figures.chart_parts import Parts
+from xaieval.figures.palette import Ink
+
+SIGN_PX = 7.0  # mean width of a sign at 12 px
+WIDTH_PX = 860  # what texts are laid out for when the figure fills its page
+
+
+def empty_figure(
+    chart: Chart, ink: Ink, *, x_range: Any, y_range: Any, width: int | None, height: int
+) -> Any:
+    size: dict[str, Any] = {"sizing_mode": "stretch_width"} if width is None else {"width": width}
+    return figure(
+        height=height,
+        x_range=x_range,
+        y_range=y_range,
+        x_axis_label=chart.x_label or None,
+        y_axis_label=chart.y_label or None,
+        tools="",
+        toolbar_location=None,
+        name=f"chart-{chart.id}",
+        outline_line_color=None,
+        background_fill_color=ink.band,
+        border_fill_alpha=0,
+        min_border_right=12,
+        **size,
+    )
+
+
+def put_names(axis: Any, names: list[str], room: float) -> None:
+    """Put names at 0, 1, 2, …: in lines where they fit so, else slanted."""
+    signs = int(room / max(len(names), 1) / SIGN_PX)
+    lines = [wrapped(name, max(signs, 6)) for name in names]
+    longest = max((len(line) for text in lines for line in text.split("\n")), default=0)
+    if longest > signs:
+        lines = [name.replace("\n", " · ") for name in names]
+        axis.major_label_orientation = math.pi / 5
+    axis.ticker = FixedTicker(ticks=list(range(len(names))))
+    axis.major_label_overrides = dict(enumerate(lines))
+
+
+def add_legend(
+    fig: Any,
+    chart: Chart,
+    parts: Parts,
+    marked: Any,
+    *,
+    signs: Mapping[str, Any],
+    ink: Ink,
+    width: int | None,
+) -> None:
+    """Name the series above the figure, as many beside each other as there is room for.
+
+    ``signs`` names the other renderers that need a name: text -> renderer.
+    """
+    first = {key: i for i, key in reversed(list(enumerate(parts.rows["key"])))}
+    items = [
+        LegendItem(label={"value": one.label}, renderers=[marked], index=first[one.key])
+        for one in parts.series
+        if one.key in first and chart.group
+    ]
+    items += [
+        LegendItem(label={"value": text}, renderers=[renderer]) for text, renderer in signs.items()
+    ]
+    if not items:
+        return
+    longest = max(len(item.label["value"]) for item in items)
+    fig.add_layout(
+        Legend(
+            items=items,
+            orientation="horizontal",
+            ncols=max(int((width or WIDTH_PX) * 0.9 / (longest * SIGN_PX + 40)), 1),
+            location="left",
+            border_line_color=None,
+            background_fill_alpha=0,
+            label_text_color=ink.text,
+            label_text_font=FONT,
+            label_text_font_size="12px",
+            label_standoff=4,
+            padding=2,
+            margin=4,
+        ),
+        "above",
+    )
+
+
+def row_hover(chart: Chart) -> str:
+    """Return the tooltip of a row; texts of the chart are escaped, those of its rows by Bokeh."""
+    lines = []
+    if chart.label:
+        lines.append("<b>@label</b>")
+    if chart.group:
+        lines.append("@name")
+    lines.append(f"{said(chart.x_label or chart.x)}: @category")
+    lines.append(f"{said(chart.y_label or chart.y)}: <b>@y_text</b>")
+    if chart.low and chart.high:
+        lines.append("interval @interval_text")
+    if chart.reference:
+        lines.append(f"{said(chart.reference)}: @reference_text")
+    return tip(lines)
+
+
+def tip(lines: list[str]) -> str:
+    style = "font:13px/1.5 system-ui,sans-serif;color:#1d2126;max-width:340px"
+    return f'<div style="{style}">{"<br>".join(lines)}</div>'
+
+
+def said(name: str) -> str:
+    """Return a column's name for people, safe inside a tooltip (where @ and $ mean columns)."""
+    return html.escape(name.replace("_", " ")).replace("@", "&#64;").replace("$", "&#36;")

@@ -1,0 +1,160 @@
+"""What a chart calls its rows and groups, and which colour and mark a group gets."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xaieval.figures.chart import Chart
+from xaieval.figures.palette import (
+    MARKS,
+    Mode,
+    base_id,
+    group_colours,
+    method_colours,
+    method_marks,
+)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One colour and mark of a chart."""
+
+    key: str
+    label: str
+    colour: str
+    mark: str
+
+
+def series_of(chart: Chart, keys: pd.Series[str], mode: Mode) -> tuple[Series, ...]:
+    order = names_in_order(chart.table[chart.group]) if chart.group else list(dict.fromkeys(keys))
+    methods = {key: found for key in order if (found := _method(key))}
+    found_keys = list(dict.fromkeys(methods.values()))
+    method_colour = method_colours(found_keys, mode=mode)
+    method_mark = method_marks(found_keys)
+    colours = {key: method_colour[found] for key, found in methods.items()}
+    marks = {key: method_mark[found] for key, found in methods.items()}
+    others = [key for key in order if key not in methods]
+    spare = group_colours(len(others), mode=mode)
+    for i, (key, colour) in enumerate(zip(others, spare, strict=True)):
+        colours[key] = colour
+        marks[key] = MARKS[(i + len(methods)) % len(MARKS)]
+    return tuple(Series(key, name_of(key), colours[key], marks[key]) for key in order)
+
+
+def row_keys(chart: Chart, by_name: bool) -> list[str]:
+    """Return the series of each row: its group, else its method along x, else one for all."""
+    if chart.group:
+        return [text_of(v) for v in chart.table[chart.group]]
+    names = [text_of(v) for v in chart.table[chart.x]] if by_name else []
+    if names and all(_method(name) for name in names):
+        return names
+    return [""] * len(chart.table)
+
+
+def names_in_order(column: pd.Series[Any]) -> list[str]:
+    """Return the distinct names of a column: as declared, numbers ascending, else as met.
+
+    >>> names_in_order(pd.Series([10, 2, 10])), names_in_order(pd.Series(["b", "a"]))
+    (['2', '10'], ['b', 'a'])
+    """
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        there = set(column)
+        values: Iterable[Any] = [v for v in column.cat.categories if v in there]
+        values = [*values, *([math.nan] if column.isna().any() else [])]
+    else:
+        values = column.unique()
+        if is_number(column):
+            values = np.sort(np.asarray(values, np.float64))
+    return list(dict.fromkeys(text_of(v) for v in values))
+
+
+def is_number(column: pd.Series[Any]) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def text_of(value: Any) -> str:
+    if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
+        return "–"
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if isinstance(value, (float, np.floating)):
+        return f"{value:g}"
+    return str(value)
+
+
+@cache
+def _methods() -> dict[str, str]:
+    """Return the label of each method id; loaded when first asked for."""
+    from xaieval.methods import METHODS
+
+    return {name: spec.label for name, spec in METHODS.items()}
+
+
+def _method(key: str) -> str:
+    """Return the method key that a name stands for; "" for no method."""
+    if base_id(key) in _methods():
+        return key
+    return next((name for name, label in _methods().items() if label == key), "")
+
+
+def name_of(key: str) -> str:
+    """Return a name as people read it: a method's label, its options behind it."""
+    name, bracket, options = key.partition("[")
+    label = _methods().get(name)
+    if label is None:
+        return key
+    return f"{label} [{options}" if bracket else label
+
+
+def number_text(value: float, *, decimals: int = 3) -> str:
+    """Return a number as people read it in a figure; a dash for none.
+
+    >>> [number_text(v) for v in (0.12345, -2, 12345.6, 0.00002, float("nan"))]
+    ['0.123', '−2', '12,346', '2.0e−05', '–']
+    """
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else "∞" if value > 0 else "−∞"
+    if value == int(value) and abs(value) < 1e15:
+        text = f"{value:,.0f}" if value else "0"
+    elif abs(value) >= 100:
+        text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}"
+    elif abs(value) < 10**-decimals / 2:
+        text = f"{value:.1e}"
+    else:
+        text = f"{value:.{decimals}f}"
+    return text.replace("-", "−")
+
+
+def wrapped(text: str, width: int) -> str:
+    """Break a name into lines of about ``width`` signs, at spaces.
+
+    >>> wrapped("Integrated gradients", 12)
+    'Integrated\\ngradients'
+    """
+    return "\n".join(
+        line for part in text.split("\n") for line in textwrap.wrap(part, width, **_WRAP) or [""]
+    )
+
+
+_WRAP: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+
+
+def cell_ink(value: float, low: float, high: float) -> str:
+    """Return a colour that can be read on a cell of this value; "" for no value.
+
+    Cividis is dark at its low end and light at its high one.
+
+    >>> cell_ink(0.1, 0, 1), cell_ink(0.9, 0, 1), cell_ink(float("nan"), 0, 1)
+    ('#ffffff', '#17191c', '')
+    """
+    if math.isnan(value):
+        return ""
+    return "#17191c" if (value - low) / (high - low) > 0.5 else "#ffffff"
