@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from xaieval.datasets.face_choice import Face, _counts, _most, choose
 from xaieval.datasets.face_options import OPTIONS, FaceOptions
-from xaieval.errors import DataError
+from xaieval.errors import ConfigError, DataError
 
 NAMES = ("A", "B", "C")
 N = 1000
@@ -80,6 +80,17 @@ def test_more_training_images_than_there_are_is_an_error() -> None:
     with pytest.raises(DataError, match="no training set"):
         drawn(values=alike, attribute="A", bias="B", bias_rate=0.9)
     assert len(groups(drawn(values=alike, attribute="A", bias="B", bias_rate=1.0), test=True)) == 2
+
+
+def test_only_images_with_exactly_one_of_some_attributes() -> None:
+    faces = drawn(attribute="A", among=["B", "C"])
+    assert {face.place for face in faces} == set(np.flatnonzero(VALUES[:, 1] != VALUES[:, 2]))
+    with pytest.raises(ConfigError, match="among"):
+        drawn(attribute="A", among="B")
+    with pytest.raises(ConfigError, match="unknown attribute"):
+        drawn(attribute="A", among=["B", "D"])
+    with pytest.raises(DataError, match="exactly one"):
+        drawn(values=np.zeros((N, 3), np.bool_), among=["B"])
 
 
 def test_choices_follow_the_names_not_the_places() -> None:

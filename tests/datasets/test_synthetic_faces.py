@@ -20,7 +20,7 @@ from xaieval.datasets import (
     open_dataset,
     write_faces,
 )
-from xaieval.datasets.face_parts import ATTRIBUTES, PARTS
+from xaieval.datasets.face_parts import ATTRIBUTES, FEATURES, PARTS
 from xaieval.datasets.face_traits import HAIR_COLOURS, VARIED, draw_attributes, with_attributes
 from xaieval.datasets.synthetic_faces import deciding_region, draw_face, draw_pair
 from xaieval.errors import Cancelled, ConfigError, ResultsError
@@ -256,3 +256,14 @@ def test_the_command(tmp_path: Path) -> None:
         labels = dataset.labels_of(record.id)
         assert record.layout_split == "test" or labels[smiling] == labels[blond]
     assert CliRunner().invoke(main, [*words, "--confound", "Smiling"]).exit_code != 0
+
+
+def test_the_features_of_explanation_alignment() -> None:
+    dataset = open_dataset("synthetic-faces", options={"n": 4, "size": 48, "features": True})
+    assert set(FEATURES.values()) <= set(dataset.region_names)
+    for record in dataset.records:
+        regions = dataset[record.id].regions
+        parts = [regions[name] for name in ("l_brow", "r_brow", "l_eye", "r_eye")]
+        assert (regions["brows_eyes"] == np.any(parts, axis=0)).all()
+    with pytest.raises(ConfigError, match="features"):
+        open_dataset("synthetic-faces", options={"features": "all"})

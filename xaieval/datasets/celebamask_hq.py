@@ -42,7 +42,7 @@ from xaieval.datasets.face_annotations import (
 from xaieval.datasets.face_choice import Face, choose
 from xaieval.datasets.face_files import read_part, read_resized
 from xaieval.datasets.face_options import OPTIONS as FACE_OPTIONS
-from xaieval.datasets.face_options import FaceOptions, whole
+from xaieval.datasets.face_options import FaceOptions, flag, whole
 from xaieval.datasets.face_parts import (
     BACKGROUND,
     NUMBERS,
@@ -56,7 +56,12 @@ from xaieval.datasets.scan import NothingUsable, need_folder
 from xaieval.errors import DataError
 from xaieval.types import Image, Mask
 
-OPTIONS: Mapping[str, Any] = {"size": None, "region": "face", **FACE_OPTIONS}
+OPTIONS: Mapping[str, Any] = {
+    "size": None,
+    "region": "face",
+    "features": False,
+    **FACE_OPTIONS,
+}
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,9 @@ def open_celebamask_hq(path: Path | None, options: Mapping[str, Any]) -> Dataset
         Images are read reduced.
     region : str
         The default region, ``region_names[0]``.
-    labels, attributes, attribute, bias, bias_rate, split, test_share, split_seed, samples,
+    features : bool
+        Whether the regions of ``face_parts.FEATURE_NUMBERS`` are there as well.
+    labels, attributes, attribute, bias, bias_rate, among, split, test_share, split_seed, samples,
     train_samples
         See ``FaceOptions``.
 
@@ -111,7 +118,7 @@ def open_celebamask_hq(path: Path | None, options: Mapping[str, Any]) -> Dataset
     where = "celebamask-hq"
     wanted = FaceOptions.of(options, where)
     size = options["size"] and whole(options, "size", 8, 4096, where)
-    regions = region_names(options["region"])
+    regions = region_names(options["region"], features=flag(options, "features", where))
     root = find_root(need_folder(path, where))
     for folder in (IMAGES, MASKS):
         if not (root / folder).is_dir():

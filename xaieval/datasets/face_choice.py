@@ -52,6 +52,16 @@ def choose(
     """
     splits = _splits(keys, options, official, where)
     drawn = _order(keys, options.split_seed, "choice")
+    if options.among is not None and values is not None:
+        columns = [_column(name, names, where) for name in options.among]
+        fits = values[:, columns].sum(axis=1) == 1
+        drawn = [place for place in drawn if fits[place]]
+        if not drawn:
+            raise DataError(
+                "no image has exactly one of these attributes",
+                where=where,
+                got=", ".join(options.among),
+            )
     train = [place for place in drawn if splits[place] != "test"]
     test = [place for place in drawn if splits[place] == "test"]
     groups: list[str | None] = [None] * len(keys)

@@ -17,6 +17,7 @@ OPTIONS: Mapping[str, Any] = MappingProxyType(
         "attribute": None,
         "bias": None,
         "bias_rate": 0.95,
+        "among": None,
         "split": "auto",
         "test_share": 0.2,
         "split_seed": 0,
@@ -48,6 +49,8 @@ class FaceOptions:
         groups.
     bias_rate : float in [0.5, 1]
         0.5 is an unbiased training set.
+    among : tuple of str or None
+        Only images that have exactly one of these attributes, such as two hair colours.
     split : {"auto", "official", "digest"}
         CelebA's own partition, or a seeded one; ``auto`` is the official one where it is known
         (an image that it lacks is for training).
@@ -64,6 +67,7 @@ class FaceOptions:
     attribute: str | None
     bias: str | None
     bias_rate: float
+    among: tuple[str, ...] | None
     split: str
     test_share: float
     split_seed: int
@@ -91,14 +95,15 @@ class FaceOptions:
         _share(given, "test_share", 0.0, 1.0, where)
         if not 0 < given["test_share"] < 1:
             raise _bad("test_share", "a number between 0 and 1", given["test_share"], where)
-        if isinstance(given["attributes"], str):
-            raise _bad("attributes", "a list of names", given["attributes"], where)
-        if given["attributes"] is not None:
-            given["attributes"] = tuple(map(str, given["attributes"]))
-            if len(set(given["attributes"])) != len(given["attributes"]) or not given["attributes"]:
-                raise _bad("attributes", "different names", given["attributes"], where)
-        named = [name for name in ("attributes", "attribute") if given[name] is not None]
-        if len(named) == 2:
+        for name in ("attributes", "among"):
+            if isinstance(given[name], str):
+                raise _bad(name, "a list of names", given[name], where)
+            if given[name] is not None:
+                given[name] = tuple(map(str, given[name]))
+                if len(set(given[name])) != len(given[name]) or not given[name]:
+                    raise _bad(name, "different names", given[name], where)
+        named = [name for name in ("attributes", "attribute", "among") if given[name] is not None]
+        if given["attributes"] is not None and given["attribute"] is not None:
             raise ConfigError(
                 "attribute and attributes contradict each other", where=where, fix="give one"
             )
@@ -129,6 +134,19 @@ def whole(options: Mapping[str, Any], name: str, low: int, high: int, where: str
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise _bad(name, f"a whole number from {low} to {high}", value, where)
     return value
+
+
+def flag(options: Mapping[str, Any], name: str, where: str) -> bool:
+    """Return an option that is true or false.
+
+    Raises
+    ------
+    ConfigError
+        When it is neither.
+    """
+    if not isinstance(options[name], bool):
+        raise _bad(name, "true or false", options[name], where)
+    return bool(options[name])
 
 
 def _share(options: Mapping[str, Any], name: str, low: float, high: float, where: str) -> float:

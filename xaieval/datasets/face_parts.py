@@ -71,6 +71,22 @@ NUMBERS: Mapping[str, tuple[int, ...]] = MappingProxyType(
 )
 """Region -> the part numbers that it joins: 18 parts, the background, the groups."""
 
+FEATURES: Mapping[str, str] = MappingProxyType(
+    {
+        "hair": "hair",
+        "eye": "brows_eyes",
+        "mouth": "mouth_area",
+        "neck": "neck",
+        "nose": "nose",
+        "skin": "skin",
+        "cloth": "cloth",
+    }
+)
+"""The seven features that Explanation Alignment ranks, and the region of each. Only one is no part
+or group: brows and eyes without the glasses."""
+FEATURE_NUMBERS: Mapping[str, tuple[int, ...]] = MappingProxyType({"brows_eyes": (1, 2, 3, 4)})
+"""Regions that are there with ``features`` alone."""
+
 ATTRIBUTES = (
     "5_o_Clock_Shadow",
     "Arched_Eyebrows",
@@ -116,8 +132,10 @@ ATTRIBUTES = (
 """The 40 attributes of CelebA, in the order of its file."""
 
 
-def region_names(first: str = "face") -> tuple[str, ...]:
+def region_names(first: str = "face", *, features: bool = False) -> tuple[str, ...]:
     """Return the 24 regions, the default one first: parts by number, background, groups.
+
+    With ``features`` those of ``FEATURE_NUMBERS`` stand at the end.
 
     Raises
     ------
@@ -129,7 +147,8 @@ def region_names(first: str = "face") -> tuple[str, ...]:
     """
     if first not in NUMBERS:
         raise unknown("region", first, NUMBERS, where="faces, option region")
-    return (first, *(name for name in NUMBERS if name != first))
+    more = FEATURE_NUMBERS if features else ()
+    return (first, *(name for name in NUMBERS if name != first), *more)
 
 
 def compose(masks: Iterable[tuple[int, Mask]], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
@@ -157,6 +176,6 @@ def regions_of(labels: npt.NDArray[np.uint8], names: Iterable[str]) -> dict[str,
     found = {}
     for name in names:
         table = np.zeros(256, np.bool_)
-        table[list(NUMBERS[name])] = True
+        table[list(NUMBERS[name] if name in NUMBERS else FEATURE_NUMBERS[name])] = True
         found[name] = table[labels]
     return found

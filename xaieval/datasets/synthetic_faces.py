@@ -17,7 +17,7 @@ from xaieval.datasets.base import Dataset, DatasetSpec, LayoutSplit, Record
 from xaieval.datasets.celebamask_files import IMAGES
 from xaieval.datasets.face_choice import choose
 from xaieval.datasets.face_options import OPTIONS as FACE_OPTIONS
-from xaieval.datasets.face_options import FaceOptions, whole
+from xaieval.datasets.face_options import FaceOptions, flag, whole
 from xaieval.datasets.face_parts import PARTS, region_names, regions_of
 from xaieval.datasets.face_render import Drawn, render_face
 from xaieval.datasets.face_traits import (
@@ -42,6 +42,7 @@ OPTIONS: Mapping[str, Any] = {
     "seed": 0,
     "confound": None,
     "region": "face",
+    "features": False,
     **FACE_OPTIONS,
 }
 
@@ -122,7 +123,9 @@ def open_synthetic_faces(path: Path | None, options: Mapping[str, Any]) -> Datas
         In training faces the two agree at the rate; test faces stay independent.
     region : str
         The default region.
-    labels, attributes, attribute, bias, bias_rate, split, test_share, split_seed, samples,
+    features : bool
+        Whether the regions of ``face_parts.FEATURE_NUMBERS`` are there as well.
+    labels, attributes, attribute, bias, bias_rate, among, split, test_share, split_seed, samples,
     train_samples
         See ``FaceOptions``; ``attributes`` None stands for the twenty that vary.
 
@@ -141,7 +144,7 @@ def open_synthetic_faces(path: Path | None, options: Mapping[str, Any]) -> Datas
     size = whole(options, "size", 32, 1024, where)
     seed = whole(options, "seed", 0, 2**63 - 1, where)
     confound = Confound.of(options["confound"])
-    regions = region_names(options["region"])
+    regions = region_names(options["region"], features=flag(options, "features", where))
     values = None
     if wanted.labels != "none":
         drawn = [face_attributes(seed=seed, index=k, confound=confound) for k in range(n)]
