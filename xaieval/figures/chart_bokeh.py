@@ -27,7 +27,7 @@ from xaieval.figures.chart_frame import (
 )
 from xaieval.figures.chart_heat import draw_heat
 from xaieval.figures.chart_names import number_text
-from xaieval.figures.chart_parts import FEW_POINTS, Parts, chart_parts, reference_ticks
+from xaieval.figures.chart_parts import FEW_MARKS, FEW_POINTS, Parts, chart_parts, reference_ticks
 from xaieval.figures.chart_places import name_places
 from xaieval.figures.palette import INKS, Ink, Mode
 
@@ -99,7 +99,7 @@ SNAP = "snap_to_data"
 def _texts(chart: Chart, parts: Parts) -> dict[str, list[Any]]:
     """Return the columns that only tooltips and marks need."""
     rows = parts.rows
-    small = len(rows) > 300
+    small = len(rows) > FEW_MARKS
     texts: dict[str, list[Any]] = {
         "y_text": [number_text(v) for v in rows["y"]],
         "size": [_SIZES.get(mark, 8.0) * (0.55 if small else 1.0) for mark in rows["mark"]],
@@ -134,12 +134,15 @@ def _draw_boxes(fig: Any, parts: Parts, ink: Ink) -> dict[str, Any]:
         name="boxes",
         **same,
     )
+    if len(parts.rows) > FEW_MARKS:
+        same["level"] = "overlay"  # a crowd of points would hide them
     fig.segment("left", "median", "right", "median", line_width=3, **same)
     fig.segment("left", "mean", "right", "mean", line_width=1.8, line_dash=[4, 3], **same)
     fig.add_tools(HoverTool(renderers=[box], tooltips=_BOX_HOVER))
+    nowhere = [[math.nan]] * 4
     return {
-        "median": fig.line([], [], color=ink.text, line_width=3),
-        "mean": fig.line([], [], color=ink.text, line_width=1.8, line_dash=[4, 3]),
+        "median": fig.segment(*nowhere, color=ink.text, line_width=3),
+        "mean": fig.segment(*nowhere, color=ink.text, line_width=1.8, line_dash=[4, 3]),
     }
 
 
@@ -179,7 +182,7 @@ def _draw_bars(fig: Any, chart: Chart, source: ColumnDataSource, ink: Ink) -> An
 
 
 def _draw_points(fig: Any, source: ColumnDataSource, parts: Parts, ink: Ink) -> Any:
-    many = len(parts.rows) > 300
+    many = len(parts.rows) > FEW_MARKS
     return fig.scatter(
         "x",
         "y",
@@ -189,7 +192,7 @@ def _draw_points(fig: Any, source: ColumnDataSource, parts: Parts, ink: Ink) -> 
         fill_color="colour",
         line_color=ink.band,
         line_width=0.4 if many else 0.8,
-        fill_alpha=0.6 if many else 0.95,
+        fill_alpha=0.5 if many else 0.95,
         nonselection_fill_alpha=0.15,
         nonselection_line_alpha=0.25,
         selection_line_color=ink.text,
@@ -201,7 +204,7 @@ def _draw_names(fig: Any, chart: Chart, parts: Parts, ink: Ink) -> dict[str, Any
     """Write the names beside few points; draw the trend and return its sign."""
     rows = parts.rows
     if chart.label and 0 < len(rows) <= FEW_POINTS:
-        places = name_places(rows, x_range=parts.x_range, y_range=parts.y_range)
+        places = name_places(rows, x_range=parts.x_range, y_range=parts.y_range, line=parts.trend)
         right, down, align = (list(column) for column in zip(*places, strict=True))
         names = rows[["x", "y", "label"]].assign(right=right, down=down, align=align)
         fig.text(
@@ -243,6 +246,7 @@ def _draw_references(fig: Any, chart: Chart, parts: Parts, ink: Ink) -> dict[str
                 text_font_size="12px",
                 background_fill_color=ink.band,
                 background_fill_alpha=0.85,
+                level="overlay",
             )
         )
     if not chart.reference or not parts.ticks:

@@ -91,6 +91,7 @@ def add_legend(
             label_text_font=FONT,
             label_text_font_size="12px",
             label_standoff=4,
+            spacing=14,
             padding=2,
             margin=4,
         ),

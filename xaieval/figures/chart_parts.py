@@ -33,6 +33,8 @@ MANY = 4000
 """Boxes over more rows than this show only the rows outside their whiskers as points."""
 FEW_POINTS = 14
 """So few points carry their names beside them."""
+FEW_MARKS = 300
+"""More points than this are drawn small and see-through."""
 FEW_CELLS = 150
 """So few cells of a heat map carry their numbers."""
 _WIDTH = 0.84  # share of a category's width that its bars or boxes take

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +50,7 @@ def name_places(
     *,
     x_range: Sequence[float],
     y_range: Sequence[float],
+    line: Sequence[Sequence[float]] | None = None,
     width: float = 760,
     height: float = 300,
 ) -> list[Place]:
@@ -59,7 +61,9 @@ def name_places(
     Parameters
     ----------
     points : DataFrame
-        ``x, y, label``.
+        ``x, y, label``; ``low, high`` where the points have whiskers.
+    line : ((x, y), (x, y)), optional
+        A line that names keep clear of.
     width, height : float
         Of the plot, in pixels.
 
@@ -68,9 +72,22 @@ def name_places(
     ['right', 'left']
     """
     (left, right), (bottom, top) = x_range, y_range
-    across = (points["x"].to_numpy(np.float64) - left) / (right - left) * width
-    down = (top - points["y"].to_numpy(np.float64)) / (top - bottom) * height
+
+    def pixels(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Any, Any]:
+        across = (np.asarray(x, np.float64) - left) / (right - left) * width
+        return across, (top - np.asarray(y, np.float64)) / (top - bottom) * height
+
+    across, down = pixels(points["x"], points["y"])
     taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in zip(across, down, strict=True)]
+    if "low" in points:
+        _, ends = pixels(points["x"], points["low"])
+        _, tops = pixels(points["x"], points["high"])
+        whiskers = zip(across, tops, ends, strict=True)
+        taken += [(x - 3, y, x + 3, end) for x, y, end in whiskers if np.isfinite(y + end)]
+    if line is not None:
+        (x0, y0), (x1, y1) = line
+        steps = zip(*pixels(np.linspace(x0, x1, 150), np.linspace(y0, y1, 150)), strict=True)
+        taken += [(x - 3, y - 2, x + 3, y + 2) for x, y in steps]
     places = []
     for x, y, label in zip(across, down, points["label"], strict=True):
         long = 7.0 * len(label)

@@ -13,6 +13,7 @@ from xaieval.figures.chart import Chart
 from xaieval.figures.chart_names import cell_ink, wrapped
 from xaieval.figures.chart_parts import (
     FEW_CELLS,
+    FEW_MARKS,
     FEW_POINTS,
     Parts,
     chart_parts,
@@ -95,8 +96,10 @@ def _boxes(axes: Any, chart: Chart, parts: Parts, ink: Ink) -> None:
                 zorder=2,
             )
         )
-        axes.plot([left, right], [box["median"]] * 2, color=colour, linewidth=2)
-        axes.plot([left, right], [box["mean"]] * 2, "--", color=colour, linewidth=1.2)
+        above = 5 if len(parts.rows) > FEW_MARKS else 3  # a crowd of points would hide them
+        middle, mean = [box["median"]] * 2, [box["mean"]] * 2
+        axes.plot([left, right], middle, color=colour, linewidth=2, zorder=above)
+        axes.plot([left, right], mean, "--", color=colour, linewidth=1.2, zorder=above)
     _reference_ticks(axes, chart, parts, ink)
 
 
@@ -127,7 +130,7 @@ def _points(axes: Any, chart: Chart, parts: Parts, ink: Ink) -> None:
         (x0, y0), (x1, y1) = parts.trend
         axes.plot([x0, x1], [y0, y1], "--", color=ink.muted, linewidth=1.2)
     if chart.label and len(rows) <= FEW_POINTS:
-        places = name_places(rows, x_range=parts.x_range, y_range=parts.y_range)
+        places = name_places(rows, x_range=parts.x_range, y_range=parts.y_range, line=parts.trend)
         for (right, down, align), (_, row) in zip(places, rows.iterrows(), strict=True):
             axes.annotate(
                 _plain(row["label"]), (row["x"], row["y"]), xytext=(right / 2, -down / 2),
@@ -137,7 +140,7 @@ def _points(axes: Any, chart: Chart, parts: Parts, ink: Ink) -> None:
 
 
 def _marks(axes: Any, parts: Parts, ink: Ink) -> None:
-    many = len(parts.rows) > 300
+    many = len(parts.rows) > FEW_MARKS
     for one in parts.series:
         part = parts.rows[parts.rows["key"] == one.key]
         axes.plot(
@@ -148,7 +151,7 @@ def _marks(axes: Any, parts: Parts, ink: Ink) -> None:
             markerfacecolor=one.colour,
             markeredgecolor=ink.band,
             markeredgewidth=0.2 if many else 0.4,
-            alpha=0.6 if many else 1,
+            alpha=0.5 if many else 1,
             zorder=4,
             rasterized=len(parts.rows) > 2000,
         )
