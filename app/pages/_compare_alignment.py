@@ -32,7 +32,7 @@ from ._batch_export import Buttons
 from ._batch_html import STYLE as TABLE_STYLE
 from ._batch_html import message
 from ._parts_content import draw
-from ._parts_html import caption, chart_legend, number
+from ._parts_html import caption, chart_legend, number, scroll
 
 log = logging.getLogger("xaieval.app")
 
@@ -251,7 +251,8 @@ def model_table(table: pd.DataFrame, marked: Sequence[str] = ()) -> str:
         f'<th scope="col"{"" if head in ("", "study") else _NUM}>{head}</th>' for head in heads
     )
     return (
-        '<div class="scroll"><table><caption>The same models as a table, the best aligned first; '
+        f"{scroll('Models by alignment')}<table><caption>The same models as a table, the best "
+        "aligned first; "
         "● stands above. Accuracy is balanced; the interval is over images.</caption>"
         f"<thead><tr>{first}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from xaieval.figures.chart import Chart
@@ -17,12 +19,51 @@ from ..scorecard import REASON_TEXT
 from ._batch_html import mark, message
 from ._parts_content import PartsContent
 
-__all__ = ["answer", "caption", "chart_legend", "message", "no_falsification", "region_rows"]
+__all__ = [
+    "answer",
+    "as_table",
+    "caption",
+    "chart_legend",
+    "message",
+    "no_falsification",
+    "region_rows",
+]
 
 
 def caption(*texts: str) -> str:
     """Return what stands under a figure's title; empty texts are left out."""
     return f'<p class="quiet small">{escape(" ".join(filter(None, texts)))}</p>'
+
+
+def scroll(name: str) -> str:
+    """Return the start of a box that scrolls, by keyboard too."""
+    return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(name)}">'
+
+
+def as_table(name: str, table: pd.DataFrame, heads: Mapping[str, str]) -> str:
+    """Return what a figure shows as a table to unfold: column -> head."""
+    numeric = {c for c in heads if pd.api.types.is_numeric_dtype(table[c])}
+    first = "".join(
+        f'<th scope="col"{_NUM if column in numeric else ""}>{escape(head)}</th>'
+        for column, head in heads.items()
+    )
+    rows = []
+    for _, row in table.iterrows():
+        texts = "".join(
+            f'<td class="num">{_cell(row[column])}</td>'
+            if column in numeric
+            else f"<td>{escape(str(row[column]))}</td>"
+            for column in heads
+        )
+        rows.append(f"<tr>{texts}</tr>")
+    return (
+        f"<details><summary>As a table</summary>{scroll(name)}<table><thead><tr>{first}</tr>"
+        f"</thead><tbody>{''.join(rows)}</tbody></table></div></details>"
+    )
+
+
+def _cell(value: Any) -> str:
+    return str(value) if isinstance(value, int | np.integer) else number(float(value))
 
 
 _LINE = (
@@ -102,7 +143,8 @@ def region_rows(content: PartsContent, *, colours: dict[str, str], marks: dict[s
             rows.append(_row(row, str(region), i, best, lift, colours, marks))
     seeds = "over images and seeds" if table["n_seeds"].max() > 1 else "over images"
     return (
-        f'<div class="scroll"><table><caption>{escape(content.regional.label)}. Every image counts '
+        f"{scroll('Scores of every region and method')}"
+        f"<table><caption>{escape(content.regional.label)}. Every image counts "
         "once, with its mean over the seeds; std: between images (ddof 0); 95 %: two-way "
         f"bootstrap {seeds}; lift: mean score / mean area share, 1 is chance; left out: images "
         f"that take part under no seed.</caption><thead><tr>{first}</tr></thead>"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from html import escape
 from typing import Any
 
 import panel as pn
@@ -13,24 +12,16 @@ import panel_material_ui as pmui
 import param
 
 from xaieval.errors import XaievalError
-from xaieval.export.charted import (
-    Charted,
-    charted_figure,
-    charted_sidecar,
-    charted_table,
-)
 from xaieval.export.regional import RegionalView
-from xaieval.figures.palette import Mode, method_colours, method_marks
+from xaieval.figures.palette import Mode
 from xaieval.study import Results
 from xaieval.study.regional import default_regions, regional_metrics
 
 from ..services import Services
 from ..state import ANY, AppState
-from . import _parts_html as html
-from ._batch_export import Buttons
-from ._batch_html import STYLE as TABLE_STYLE
-from ._parts_content import EXHIBITS, PartsContent, compute_parts
+from ._parts_content import PartsContent, compute_parts
 from ._parts_controls import PartsControls, region_sets
+from ._parts_figures import PartsFigures, loading, said
 
 log = logging.getLogger("xaieval.app")
 
@@ -48,14 +39,6 @@ ASKING = (
     "method",
     "region",
 )
-STYLE = (
-    TABLE_STYLE
-    + """
-p.small { margin: 0 0 6px; max-width: 150ch; }
-.sr { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-code { font-size: 12px; background: var(--raised); padding: 1px 4px; border-radius: 3px; }
-"""
-)
 
 
 class PartsPage(pn.viewable.Viewer):
@@ -72,7 +55,11 @@ class PartsPage(pn.viewable.Viewer):
         self._asked = 0
         self._settling = self._stale = False
         self.controls = PartsControls()
-        self._build()
+        self.figures = PartsFigures(self.controls)
+        self._body = pn.Column(loading(), sizing_mode="stretch_width", margin=0)
+        self._root = pn.Column(
+            self.controls.bar(), self._body, sizing_mode="stretch_width", margin=(0, 24, 32, 24)
+        )
         self._connect()
         self._settle()
         state.param.watch(self._on_state, ["study", *ASKING])
@@ -90,96 +77,6 @@ class PartsPage(pn.viewable.Viewer):
             return opened[self.state.study]
         several = (r for r in opened.values() if len(r.regions) > 1 and regional_metrics(r))
         return next(several, next(iter(opened.values())))
-
-    def _build(self) -> None:
-        # Figures stand in Panel's own columns, as on the Batch page.
-        panel = self.controls
-        self._answer = self._html()
-        self._table = self._html()
-        self._captions = {exhibit: self._html() for exhibit in EXHIBITS}
-        self._figures = {
-            exhibit: pn.pane.Bokeh(sizing_mode="stretch_width", margin=0) for exhibit in EXHIBITS
-        }
-        self._buttons = {exhibit: self._files(exhibit) for exhibit in EXHIBITS}
-        self._no_falsification = self._html()
-        self._no_falsification.object = html.no_falsification()
-        choose = {"gap": "12px 12px", "sizing_mode": "stretch_width", "margin": (4, 0, 4, 0)}
-        self._of_falsification = pn.FlexBox(panel.region, panel.falsified, panel.points, **choose)
-        self._of_classes = pn.FlexBox(panel.method, panel.cell, **choose)
-        self._titles = {exhibit: self._html() for exhibit in EXHIBITS}
-        self._sections = {
-            "regions": self._section("regions"),
-            "lift": self._section("lift"),
-            "table": self._titled("Region by region", self._buttons["regions"].table, self._table),
-            "falsification": self._section("falsification", self._of_falsification),
-            "class-regions": self._section("class-regions", self._of_classes),
-        }
-        self._sections["falsification"].append(self._no_falsification)
-        self._filled = pn.Column(
-            self._answer,
-            *self._sections.values(),
-            sizing_mode="stretch_width",
-            margin=0,
-            styles={"gap": "24px"},
-        )
-        self._body = pn.Column(self._loading(), sizing_mode="stretch_width", margin=0)
-        self._root = pn.Column(
-            panel.bar(), self._body, sizing_mode="stretch_width", margin=(0, 24, 32, 24)
-        )
-
-    @staticmethod
-    def _html(text: str = "") -> pn.pane.HTML:
-        return pn.pane.HTML(text, sizing_mode="stretch_width", margin=0, stylesheets=[STYLE])
-
-    def _section(self, exhibit: str, *choices: pn.viewable.Viewable) -> pn.Column:
-        buttons = self._buttons[exhibit]
-        tools = [buttons.figure]
-        if exhibit in ("falsification", "class-regions"):
-            tools = [buttons.table, buttons.figure]
-        return pn.Column(
-            pmui.Row(
-                self._titles[exhibit], *tools, sizing_mode="stretch_width", margin=(0, 0, 4, 0)
-            ),
-            *choices,
-            self._captions[exhibit],
-            self._figures[exhibit],
-            sizing_mode="stretch_width",
-            margin=0,
-        )
-
-    def _titled(self, title: str, tools: Any, *parts: pn.viewable.Viewable) -> pn.Column:
-        head = pmui.Row(
-            self._html(f"<h2>{title}</h2>"), tools, sizing_mode="stretch_width", margin=(0, 0, 4, 0)
-        )
-        return pn.Column(head, *parts, sizing_mode="stretch_width", margin=0)
-
-    def _files(self, exhibit: str) -> Buttons:
-        def shown() -> Charted:
-            assert self._content is not None
-            return self._content.shown[exhibit]
-
-        return Buttons(
-            exhibit,
-            figure=lambda kind: charted_figure(shown(), format=kind),
-            table=lambda kind: charted_table(shown(), format=kind).encode(),
-            about=lambda: charted_sidecar(shown(), format="png"),
-            name=lambda kind: f"{shown().stem}.{kind}",
-        )
-
-    def _loading(self) -> pn.Column:
-        bars = [
-            pmui.Skeleton(height=h, sizing_mode="stretch_width", margin=(0, 0, 16, 0))
-            for h in (40, 330, 250)
-        ]
-        text = self._html('<p class="quiet" role="status">Reading the scores of every region …</p>')
-        return pn.Column(text, *bars, sizing_mode="stretch_width", margin=0)
-
-    def _message(
-        self, title: str, text: str, *actions: pn.viewable.Viewable, name: str
-    ) -> pn.Column:
-        row = pmui.Row(*actions, margin=(12, 0, 0, 0), sx={"gap": "8px"})
-        pane = self._html(html.message(title, text, name=name))
-        return pn.Column(pane, row, margin=(48, 0), max_width=760)
 
     # ------------------------------------------------------------ choices
 
@@ -288,7 +185,7 @@ class PartsPage(pn.viewable.Viewer):
                 self._show_nothing(results)
                 return
             if self._content is None:
-                self._body[:] = [self._loading()]
+                self._body[:] = [loading()]
             work = functools.partial(compute_parts, results, view, self._mode, last=self._content)
             loop = asyncio.get_running_loop()
             content = await loop.run_in_executor(self.services.pool, work)
@@ -327,17 +224,13 @@ class PartsPage(pn.viewable.Viewer):
             )
             button.on_click(lambda _, key=key: self.state.param.update(study=key))
             actions.append(button)
-        self._body[:] = [self._message("No parts in these results", text, *actions, name="empty")]
+        self._say("No parts in these results", text, *actions, name="empty")
 
     def _show_error(self, text: str) -> None:
         again = pmui.Button(label="Try again", size="small", variant="outlined")
         again.on_click(lambda _: pn.state.execute(self._refresh))
         self._content = None
-        self._body[:] = [
-            self._message(
-                "These scores cannot be shown", text, again, self._clear_button(), name="error"
-            )
-        ]
+        self._say("These scores cannot be shown", text, again, self._clear_button(), name="error")
 
     def _clear_button(self) -> pmui.Button:
         button = pmui.Button(label="Clear the filters", size="small", variant="outlined")
@@ -354,41 +247,15 @@ class PartsPage(pn.viewable.Viewer):
             self._content = None
             text = "A score needs an image that shows the region, classified correctly (or choose "
             text += "all images), and a map that is not zero."
-            self._body[:] = [
-                self._message("No image takes part here", text, self._clear_button(), name="empty")
-            ]
+            self._say("No image takes part here", text, self._clear_button(), name="empty")
             return
         self._content = content
-        results = content.results
-        colours = method_colours(results.method_ids, mode=self._mode)
-        marks = method_marks(results.method_ids)
-        self._answer.object = html.answer(content)
-        self._table.object = html.region_rows(content, colours=colours, marks=marks)
-        names = {
-            "regions": f"{content.regional.label} by region",
-            "lift": "Lift over area share",
-            "falsification": "Falsification rate against regional score",
-            "class-regions": "Class by region",
-        }
-        for exhibit, name in names.items():
-            self._titles[exhibit].object = f"<h2>{escape(name)}</h2>"
-            there = exhibit in content.drawn
-            self._sections[exhibit].visible = there or exhibit == "falsification"
-            self._figures[exhibit].visible = self._captions[exhibit].visible = there
-            for row in (self._buttons[exhibit].figure, self._buttons[exhibit].table):
-                row.visible = there
-            if there:
-                chart = content.shown[exhibit].chart
-                assert chart is not None
-                self._captions[exhibit].object = html.caption(
-                    chart.caption, content.notes[exhibit]
-                ) + html.chart_legend(chart, mode=self._mode)
-                self._figures[exhibit].object = content.drawn[exhibit]
-        scored = "falsification" in content.drawn
-        self._of_falsification.visible = scored
-        self._no_falsification.visible = not scored
-        if list(self._body) != [self._filled]:
-            self._body[:] = [self._filled]
+        self.figures.fill(content, self._mode)
+        if list(self._body) != [self.figures.filled]:
+            self._body[:] = [self.figures.filled]
+
+    def _say(self, title: str, text: str, *actions: pn.viewable.Viewable, name: str) -> None:
+        self._body[:] = [said(title, text, *actions, name=name)]
 
     def _recolour(self, event: param.parameterized.Event) -> None:
         self._mode = "dark" if event.new else "light"

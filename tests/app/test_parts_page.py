@@ -64,20 +64,23 @@ def state_of(page: PartsPage) -> str:
 def test_filled_shows_answer_figures_and_table(results: Results):
     page = shown(page_of(results))
     assert state_of(page) == "filled"
-    assert "<b>Grad-CAM</b> on <b>eyes</b> is most above chance: 2.55 times" in page._answer.object
+    assert (
+        "<b>Grad-CAM</b> on <b>eyes</b> is most above chance: 2.55 times"
+        in page.figures.answer.object
+    )
     assert set(page._content.drawn) == {"regions", "lift", "falsification", "class-regions"}
-    assert page._figures["regions"].object.name == "chart-regions"
-    assert "mean area share" in page._captions["regions"].object
-    table = page._table.object
+    assert page.figures.figures["regions"].object.name == "chart-regions"
+    assert "mean area share" in page.figures.captions["regions"].object
+    table = page.figures.table.object
     assert table.count("<tr data-region") + table.count('<tr class="group"') == 3 * 3
-    assert "absent" not in page._table.object.split("nose")[0]
+    assert "absent" not in page.figures.table.object.split("nose")[0]
     assert "the part is not in this image 1" in table
     assert "misclassified 1" in table
 
 
 def test_texts_of_data_are_escaped(results: Results):
     page = shown(page_of(results, class_name="<b>hat</b>"))
-    text = page._captions["regions"].object
+    text = page.figures.captions["regions"].object
     assert "<b>hat" not in text
     assert "&lt;b&gt;hat&lt;/b&gt;" in text
 
@@ -157,16 +160,16 @@ def test_without_falsification_it_says_how_to_get_it(tmp_path: Path):
     plain = METRICS[:3]
     out = write_results(tmp_path / "out", value, samples=SAMPLES, metrics=plain)
     page = shown(page_of(Results(out)))
-    assert page._no_falsification.visible
-    assert not page._figures["falsification"].visible
-    assert "rule=area-matched" in page._no_falsification.object
+    assert page.figures.no_falsification.visible
+    assert not page.figures.figures["falsification"].visible
+    assert "rule=area-matched" in page.figures.no_falsification.object
 
 
 def test_without_area_share_there_is_no_lift(tmp_path: Path):
     out = write_results(tmp_path / "out", value, samples=SAMPLES, metrics=("regional_precision",))
     page = shown(page_of(Results(out)))
-    assert not page._sections["lift"].visible
-    assert "is highest: Regional precision" in page._answer.object
+    assert not page.figures.sections["lift"].visible
+    assert "is highest: Regional precision" in page.figures.answer.object
 
 
 def test_one_region_is_explained_and_another_study_offered(tmp_path: Path, results: Results):
@@ -227,11 +230,11 @@ def test_scores_are_read_once_for_what_rests_on_them(results: Results):
 
 def test_files_say_where_they_come_from(results: Results):
     page = shown(page_of(results))
-    download = next(b for b in page._buttons["regions"].table if b.label == "CSV")
+    download = next(b for b in page.figures.buttons["regions"].table if b.label == "CSV")
     text = download.callback().getvalue().decode()
     assert text.startswith("region,method_id,method,n,")
     assert download.filename == "demo-regions.csv"
-    about = page._buttons["lift"]._sidecar()
+    about = page.figures.buttons["lift"]._sidecar()
     assert "--exhibit lift" in about["command"]
 
 
