@@ -53,8 +53,8 @@ def choose(
     splits = _splits(keys, options, official, where)
     drawn = _order(keys, options.split_seed, "choice")
     if options.among is not None and values is not None:
-        columns = [_column(name, names, where) for name in options.among]
-        fits = values[:, columns].sum(axis=1) == 1
+        wanted = [_column(name, names, where) for name in options.among]
+        fits = values[:, wanted].sum(axis=1) == 1
         drawn = [place for place in drawn if fits[place]]
         if not drawn:
             raise DataError(
