@@ -1,0 +1,520 @@
+"""Model comparison: does accuracy say where a model looks?
+
+Whole: the published ImageNet models. Small and tiny: one small network at several widths, lengths
+of training and augmentations, on leaves with masks (or drawn hazelnuts where there are none).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import TYPE_CHECKING, Any
+
+from xaieval.outcomes import (
+    Claim,
+    Finding,
+    Gate,
+    GateResult,
+    Outcome,
+    Sheet,
+    gated,
+    judged,
+    untested,
+)
+from xaieval.reproduce.base import ExperimentSpec, Setup, Size
+from xaieval.reproduce.explanation_alignment.model_pictures import same_images
+from xaieval.reproduce.explanation_alignment.zoo import (
+    METHODS,
+    METRICS,
+    RULES,
+    Member,
+    baseline_table,
+    correlated,
+    correlation_row,
+    model_table,
+    of_rule,
+    right_of,
+    rule,
+    run_family,
+    scores_of,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from xaieval.figures.chart import Chart
+    from xaieval.study import Results
+
+SOURCE = "imagenet_model_comparison, github.com/mitvis/explanation_alignment at 79fb563f"
+OWN = "stated before the first run"
+SIMILAR = 0.02
+"""Models whose accuracies differ by less are similarly accurate."""
+REPLICATES = 20_000
+"""Resamples behind the corrected intervals, whose ends lie far out."""
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """The family and its data; ``leaves``: coffee leaves where they are found."""
+
+    widths: tuple[float, ...]
+    epochs: tuple[int, ...]
+    augments: tuple[str, ...]
+    seeds: tuple[int, ...]
+    leaves: bool
+    nuts: int
+    """Drawn hazelnuts per class, where there are no leaves."""
+    nut_size: int
+
+
+_SIZES: Mapping[Size, _Settings] = {
+    "tiny": _Settings((0.5, 1.0), (4, 12), ("none",), (42,), False, 60, 96),
+    "small": _Settings(
+        (0.5, 1.0, 2.0), (4, 12), ("none", "flips+photometric"), (42, 43), True, 120, 96
+    ),
+}
+
+GATE = Gate("best-accuracy", "accuracy of the most accurate model of the family", 0.5)
+
+SIMILAR_CLAIM = Claim(
+    "similar-accuracy-differs",
+    f"Two models whose accuracies differ by less than {SIMILAR} differ in alignment (IoU), by an "
+    "interval that excludes 0 after correction for the number of such pairs.",
+    OWN,
+    gates=(GATE.id,),
+)
+_GOES_WITH = "Over the models of the family, {} grows with accuracy."
+CLAIMS = (
+    Claim(
+        "imagenet-similar-accuracy",
+        "ImageNet models of similar accuracy look at different parts of the images.",
+        SOURCE,
+        "22 models; printed for one: accuracy 0.82, pointing game 0.68, IoU 0.3532 (convnext_tiny)",
+    ),
+    Claim(
+        "imagenet-alignment-follows-accuracy",
+        "Over 22 ImageNet models, alignment (IoU) grows with accuracy.",
+        f"{SOURCE}: drawn as a scatter, no figure printed",
+    ),
+    SIMILAR_CLAIM,
+    Claim(
+        "alignment-follows-accuracy",
+        _GOES_WITH.format("alignment (Grad-CAM, IoU)"),
+        OWN,
+        gates=(GATE.id,),
+    ),
+    Claim(
+        "pointing-follows-accuracy",
+        _GOES_WITH.format("the pointing game of Grad-CAM"),
+        OWN,
+        gates=(GATE.id,),
+    ),
+    Claim(
+        "rules-agree",
+        "The published rule (IoU of Grad-CAM) and xaieval's (mass accuracy of Grad-CAM) rank the "
+        "models alike: Kendall's tau is above 0.",
+        OWN,
+        gates=(GATE.id,),
+    ),
+)
+
+
+def run(setup: Setup) -> Outcome:
+    """Train or load the family, score each model, and compare alignment with accuracy."""
+    if setup.size == "whole":
+        from xaieval.reproduce.explanation_alignment.imagenet_models import PUBLISHED, run_imagenet
+
+        arms, members = run_imagenet(setup, PUBLISHED, id="model-comparison")
+        notes = ["Preprocessing, classes and images are the published ones."]
+        return _outcome(setup, arms, members, region="box", published=True, notes=notes)
+    return run_settings(setup, _SIZES[setup.size])
+
+
+def run_settings(setup: Setup, settings: _Settings) -> Outcome:
+    members = tuple(family(settings))
+    study, region, notes = _study(setup, settings)
+    arms = run_family(setup, members, study, id="model-comparison", title="Model comparison")
+    return _outcome(setup, arms, members, region=region, published=False, notes=notes)
+
+
+def family(settings: _Settings) -> Iterator[Member]:
+    """Yield every arm: width × epochs × augmentation."""
+    for width, epochs, augment in product(settings.widths, settings.epochs, settings.augments):
+        changed = "" if augment == "none" else "-augmented"
+        words = "as they are" if augment == "none" else f"changed by {augment}"
+        yield Member(
+            f"width-{width:g}-epochs-{epochs}{changed}".replace(".", "_"),
+            f"width {width:g}, {epochs} epochs, pictures {words}",
+            {"width": width, "epochs": epochs, "augment": augment},
+            model={"width": width},
+            train={"epochs": epochs, "augment": augment},
+        )
+
+
+def _study(setup: Setup, settings: _Settings) -> tuple[dict[str, dict[str, Any]], str, list[str]]:
+    """Return what all studies share, the region scored, and what to know of the data."""
+    leaves = settings.leaves and _leaves_there(setup)
+    data: dict[str, Any]
+    if leaves:
+        region, size = "symptom", [96, 192]
+        data = {"name": "coffee-leaf", "split_scheme": "layout"}
+        notes = [
+            "Data: coffee leaves, the authors' split, 512 × 256 px stretched to 192 × 96; the "
+            "healthy ones have no symptom and are left out of every alignment, not of the accuracy."
+        ]
+    else:
+        region, size = "defect", [settings.nut_size] * 2
+        data = {
+            "name": "synthetic-hazelnut",
+            "split_scheme": "stratified",
+            "test_share": 0.4,
+            "options": {"n_per_class": settings.nuts, "size": settings.nut_size},
+        }
+        notes = [
+            "Data: drawn hazelnuts; the good ones have no defect and are left out of every "
+            "alignment, not of the accuracy."
+        ]
+    if setup.samples:
+        data["filters"] = {"per_class": setup.samples}
+    model = {"arch": "small-cnn", "input_size": size, "decoder": False}
+    train = {
+        "seeds": settings.seeds,
+        "batch": 16,
+        "lr": 2e-3,
+        "beta": 0.0,
+        "schedule": "cosine",
+    }
+    study = {
+        "study": {},
+        "data": data,
+        "model": model,
+        "train": train,
+        "explain": {
+            "methods": list(METHODS),
+            "compete": ["gradcam", "saliency"],
+            "target": "predicted",
+        },
+        "score": {"metrics": list(METRICS), "regions": [region]},
+        "run": {"splits": ["test"], "chunk": 64},
+    }
+    return study, region, notes
+
+
+def _leaves_there(setup: Setup) -> bool:
+    from xaieval.datasets import DATASETS, locate
+    from xaieval.errors import DataError
+
+    if setup.data is not None:
+        return True
+    try:
+        locate(DATASETS["coffee-leaf"])
+    except DataError:
+        return False
+    return True
+
+
+def similar_pairs(table: pd.DataFrame, *, within: float = SIMILAR) -> list[tuple[str, str]]:
+    """Return the pairs of models whose accuracies differ by less than ``within``.
+
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"model": ["a", "b", "c"], "accuracy": [0.70, 0.71, 0.80]})
+    >>> similar_pairs(table)
+    [('a', 'b')]
+    """
+    accuracy = dict(zip(table["model"], table["accuracy"], strict=True))
+    return [(a, b) for a, b in combinations(accuracy, 2) if abs(accuracy[a] - accuracy[b]) < within]
+
+
+def pair_table(scores: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Return how similarly accurate models differ in alignment, the clearest pair first.
+
+    Each pair stands once, the more aligned model first. ``low`` and ``high`` are Bonferroni's: of
+    k pairs each has an interval of 1 − 0.05 / k, paired over the images.
+    """
+    import pandas as pd
+
+    from xaieval.stats.contrasts import contrast
+
+    pairs = similar_pairs(table)
+    confidence = 1 - 0.05 / max(1, len(pairs))
+    means = table.set_index("model")
+    own = of_rule(scores, rule("iou"))
+    groups = {
+        model: frame.assign(seed=0)[["seed", "sample_id", "value"]]
+        for model, frame in own.groupby("model")
+    }
+    rows = []
+    for pair in pairs:
+        a, b = sorted(pair, key=lambda it: -means.loc[it, "iou"])
+        found = contrast(groups[a], groups[b], confidence=confidence, replicates=REPLICATES)
+        rows.append(
+            {
+                "a": a,
+                "b": b,
+                "accuracy_a": means.loc[a, "accuracy"],
+                "accuracy_b": means.loc[b, "accuracy"],
+                "iou_a": found.mean_a,
+                "iou_b": found.mean_b,
+                "difference": found.difference,
+                "low": found.low,
+                "high": found.high,
+                "images": found.n_images,
+                "pairs": len(pairs),
+            }
+        )
+    columns = ["a", "b", "accuracy_a", "accuracy_b", "iou_a", "iou_b", "difference", "low", "high"]
+    frame = pd.DataFrame(rows, columns=[*columns, "images", "pairs"])
+    return frame.sort_values("low", ascending=False, ignore_index=True)
+
+
+def _similar(claim: Claim, pairs: pd.DataFrame) -> Finding:
+    if pairs.empty:
+        return untested(claim, f"no two models have accuracies within {SIMILAR}")
+    best = pairs.iloc[0]
+    clear = int((pairs["low"] > 0).sum())
+    return judged(
+        claim,
+        value=float(best["difference"]),
+        low=float(best["low"]),
+        high=float(best["high"]),
+        n=f"{len(pairs)} pairs of models, {best['images']} images",
+        unit=f"difference of IoU, {best['a']} against {best['b']}",
+        why=f"{clear} of {len(pairs)} pairs differ; accuracies {best['accuracy_a']:.3f} and "
+        f"{best['accuracy_b']:.3f}",
+    )
+
+
+def _outcome(
+    setup: Setup,
+    arms: Mapping[str, Results],
+    members: Sequence[Member],
+    *,
+    region: str,
+    published: bool,
+    notes: Sequence[str],
+) -> Outcome:
+    scores, right = scores_of(arms, region=region), right_of(arms)
+    table = model_table(scores, right, members)
+    pairs = pair_table(scores, table)
+    links = _links(table)
+    rows = {row["y"]: row for row in links.to_dict("records")}
+    agreement = _agreement(scores, right)
+    tau = next(a for a in agreement if {a["first"], a["second"]} == {"iou", "mass"})
+    best = GateResult(GATE, (float(table["accuracy"].max()),), GATE.text)
+    known = {claim.id: claim for claim in CLAIMS}
+    elsewhere = "needs ImageNet with boxes and its pretrained models: xaieval reproduce … --data"
+    findings = [
+        _similar(SIMILAR_CLAIM, pairs),
+        correlated(known["alignment-follows-accuracy"], rows["iou"]),
+        correlated(known["pointing-follows-accuracy"], rows["pointing"]),
+        judged(
+            known["rules-agree"],
+            value=tau["tau"],
+            low=tau["low"],
+            high=tau["high"],
+            n=f"{len(table)} models, {tau['images']} images",
+            unit="Kendall's tau",
+        ),
+        *(
+            (
+                _similar(known["imagenet-similar-accuracy"], pairs),
+                correlated(known["imagenet-alignment-follows-accuracy"], rows["iou"]),
+            )
+            if published
+            else (
+                untested(known["imagenet-similar-accuracy"], elsewhere),
+                untested(known["imagenet-alignment-follows-accuracy"], elsewhere),
+            )
+        ),
+    ]
+    rule_texts = "; ".join(f"{it.id}: {it.label}" for it in RULES)
+    return Outcome(
+        findings=tuple(gated(findings, (best,))),
+        gates=(best,),
+        sheets=(
+            Sheet(
+                "models",
+                "Accuracy and alignment of every model",
+                table,
+                "Means over the test images with 95 % bootstrap intervals over images. "
+                f"{rule_texts}.",
+            ),
+            Sheet(
+                "pairs",
+                f"Models whose accuracies differ by less than {SIMILAR}",
+                pairs,
+                "Differences of IoU, paired over images; intervals corrected for the number of "
+                "pairs.",
+            ),
+            Sheet(
+                "links",
+                "How alignment goes with accuracy over the models",
+                links,
+                "Pearson's r with its interval, Spearman's rho; needed: |r| for p < 0.01.",
+            ),
+            Sheet(
+                "rankings",
+                "Do the rules rank the models alike?",
+                _frame(agreement),
+                "Kendall's tau between rankings, bootstrap over images.",
+            ),
+            Sheet(
+                "baselines",
+                "What maps without a model get",
+                baseline_table(scores),
+                "Over all models and test images.",
+            ),
+        ),
+        charts=_charts(table, agreement),
+        pictures=(
+            same_images(
+                setup,
+                arms,
+                table.sort_values("iou", ascending=False, ignore_index=True),
+                heading="iou",
+                region=region,
+            ),
+        ),
+        facts={
+            "models": table.to_dict("records"),
+            "pairs": pairs.to_dict("records"),
+            "links": links.to_dict("records"),
+            "rankings": agreement,
+            "region": region,
+        },
+        notes=(*notes, *_notes(table, pairs)),
+        studies=tuple(f"studies/{name}" for name in arms),
+    )
+
+
+def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(rows)
+
+
+def _links(table: pd.DataFrame) -> pd.DataFrame:
+    return _frame([correlation_row(table, "accuracy", it.id) for it in RULES])
+
+
+def _agreement(scores: pd.DataFrame, right: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return Kendall's tau between every two rankings of the models, accuracy among them."""
+    from xaieval.stats.rankings import ranking_agreement
+
+    columns = ["model", "sample_id", "value"]
+    tables = {"accuracy": right[columns]}
+    tables |= {it.id: of_rule(scores, it)[columns].dropna() for it in RULES}
+    rows = []
+    for first, second in combinations(tables, 2):
+        a, b = (tables[name].assign(seed=0) for name in (first, second))
+        found = ranking_agreement(a, b, item="model")
+        rows.append(
+            {
+                "first": first,
+                "second": second,
+                "tau": found.estimate,
+                "low": found.low,
+                "high": found.high,
+                "models": found.n_items,
+                "images": found.n_images,
+            }
+        )
+    return rows
+
+
+def _charts(table: pd.DataFrame, agreement: Sequence[Mapping[str, Any]]) -> tuple[Chart, ...]:
+    import pandas as pd
+
+    from xaieval.figures.chart import Chart
+
+    trait = "width" if "width" in table else "architecture"
+    grouped = table.assign(family=[f"{trait} {value}" for value in table[trait]])
+    charts = [
+        Chart(
+            id=f"accuracy-{found.id}",
+            kind="points",
+            title=f"Accuracy against alignment: {found.label}",
+            table=grouped,
+            x="accuracy",
+            y=found.id,
+            low=f"{found.id}_low",
+            high=f"{found.id}_high",
+            group="family",
+            x_label="accuracy on the test images",
+            y_label=found.label,
+            trend=True,
+            caption="A point per model; whiskers: 95 % bootstrap over images; least-squares line.",
+        )
+        for found in RULES
+        if found.id in ("iou", "pointing", "mass")
+    ]
+    ranks = table[["model", "accuracy", "iou", "mass"]].copy()
+    for name in ("accuracy", "iou", "mass"):
+        ranks[name] = ranks[name].rank(ascending=False)
+    long = ranks.melt("model", var_name="by", value_name="place").sort_values("place")
+    charts.append(
+        Chart(
+            id="ranking",
+            kind="heat",
+            title="Place of each model by accuracy, IoU and mass accuracy",
+            table=long.sort_values(["by", "place"]),
+            x="by",
+            y="model",
+            value="place",
+            caption="1 is the best; equal values share their mean place.",
+        )
+    )
+    mirrored = [
+        *agreement,
+        *({**row, "first": row["second"], "second": row["first"]} for row in agreement),
+    ]
+    charts.append(
+        Chart(
+            id="agreement",
+            kind="heat",
+            title="Agreement of rankings (Kendall's tau)",
+            table=pd.DataFrame(mirrored),
+            x="first",
+            y="second",
+            value="tau",
+            caption="1: the same order of models; 0: none in common; −1: the reverse order.",
+        )
+    )
+    return tuple(charts)
+
+
+def _notes(table: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, ...]:
+    spread = table["iou"].max() - table["iou"].min()
+    n = int(table["n_accuracy"].iloc[0])
+    return (
+        f"{len(table)} models; accuracies from {table['accuracy'].min():.3f} to "
+        f"{table['accuracy'].max():.3f} over {n} test images, of which {table['n_masks'].iloc[0]} "
+        f"have a mask; IoU spans {spread:.3f}.",
+        f"Grad-CAM is 0 everywhere, hence undefined and left out, in "
+        f"{int((table['n_masks'] - table['n_alignment']).sum())} of {int(table['n_masks'].sum())} "
+        "maps of images with a mask.",
+        f"{len(pairs)} pairs are similarly accurate (within {SIMILAR}).",
+        "Models of one arm differ in their training seed only; correlations resample whole arms "
+        "where an arm has several seeds.",
+    )
+
+
+SPEC = ExperimentSpec(
+    id="explanation-alignment/model-comparison",
+    label="Explanation Alignment: model comparison",
+    summary=(
+        "Alignment against accuracy over a family of models: do equally accurate models look at "
+        "the same parts?"
+    ),
+    source="Bang, Boggust and Satyanarayan 2024 (eXCV at ECCV)",
+    sizes={
+        "tiny": "four small networks on drawn hazelnuts, about a minute",
+        "small": "twelve small networks × two seeds on coffee leaves (or drawn hazelnuts), within "
+        "ten minutes",
+        "whole": "the published ImageNet models (torchvision), ImageNet with boxes",
+    },
+    claims=CLAIMS,
+    gates=(GATE,),
+    run=run,
+)

@@ -1,0 +1,492 @@
+"""One-shot transfer: does a model's alignment say how well it learns something else?
+
+Whole: the published question, ImageNet models on CIFAR-100. Small and tiny: networks trained on
+digits with a coloured block (true to the digit or not), moved to pictures they never saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from xaieval.outcomes import (
+    Claim,
+    Finding,
+    Gate,
+    GateResult,
+    Outcome,
+    Picture,
+    Sheet,
+    gated,
+    judged,
+    untested,
+)
+from xaieval.reproduce.base import ExperimentSpec, Setup, Size
+from xaieval.reproduce.explanation_alignment.zoo import (
+    METHODS,
+    METRICS,
+    RULES,
+    Member,
+    baseline_table,
+    correlated,
+    correlation_row,
+    model_table,
+    right_of,
+    run_family,
+    scores_of,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from xaieval.datasets import Dataset
+    from xaieval.figures.chart import Chart
+    from xaieval.study import Results
+
+SOURCE = "cifar100_transfer_learning, github.com/mitvis/explanation_alignment at 79fb563f"
+OWN = "stated before the first run"
+COLOURS = ("uncorrelated", "correlated")
+RIVALS = ("accuracy", "accuracy_own")
+"""What else might predict transfer: accuracy where the colour misleads, and on digits like those
+trained on."""
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """The family (width × digits × epochs × colour), test digits, draws and the new task."""
+
+    widths: tuple[float, ...]
+    digits: tuple[int, ...]
+    epochs: tuple[int, ...]
+    n_test: int
+    draws: int
+    cifar: bool
+    nuts: int
+    """Drawn hazelnuts per class, where CIFAR-10 is not used."""
+    nut_size: int
+
+
+_SIZES: Mapping[Size, _Settings] = {
+    "tiny": _Settings((0.25,), (1000,), (3, 8), 20, 20, False, 20, 48),
+    "small": _Settings((0.25, 1.0), (500, 3000), (4, 12), 100, 50, True, 60, 64),
+}
+_WHOLE_DRAWS = 20
+
+SOURCE_GATE = Gate(
+    "source-accuracy", "accuracy of every source model on digits like those it trained on", 0.5
+)
+TARGET_GATE = Gate(
+    "above-chance", "mean one-shot accuracy of the family, in multiples of chance", 1.1
+)
+_GATES = (SOURCE_GATE.id, TARGET_GATE.id)
+_MORE = "Over the models of the family, {} grows with {}."
+CLAIMS = (
+    Claim(
+        "imagenet-alignment-predicts-transfer",
+        "Over 195 ImageNet models, one-shot accuracy on CIFAR-100 grows with alignment (IoU).",
+        f"{SOURCE}: drawn as a scatter, no figure printed",
+    ),
+    Claim(
+        "alignment-predicts-transfer",
+        _MORE.format("one-shot accuracy on the new task", "alignment (Grad-CAM, IoU)"),
+        OWN,
+        gates=_GATES,
+    ),
+    Claim(
+        "pointing-predicts-transfer",
+        _MORE.format("one-shot accuracy on the new task", "the pointing game of Grad-CAM"),
+        OWN,
+        gates=_GATES,
+    ),
+    Claim(
+        "alignment-beats-accuracy",
+        "Alignment (Grad-CAM, IoU) predicts one-shot accuracy better than the accuracy on digits "
+        "like those trained on: the difference of both r is above 0.",
+        OWN,
+        gates=_GATES,
+    ),
+)
+
+
+def run(setup: Setup) -> Outcome:
+    """Train or load the source models, move each to the new task, and correlate."""
+    if setup.size == "whole":
+        return _run_whole(setup)
+    return run_settings(setup, _SIZES[setup.size])
+
+
+def run_settings(setup: Setup, settings: _Settings) -> Outcome:
+    members = tuple(family(settings))
+    arms = run_family(
+        setup, members, _study(setup, settings), id="transfer", title="Transfer source"
+    )
+    scores, right = scores_of(arms, region="digit"), right_of(arms)
+    own = {member.name: str(member.traits["colour"]) for member in members}
+    table = model_table(_condition(scores), _condition(right), members)
+    table["accuracy_own"] = table["model"].map(_own_accuracy(right, own))
+    target = _target(settings)
+    notes = (
+        f"Source: {len(members)} networks trained on digits "
+        f"({arms[members[0].name].dataset().records[0].meta['source']}), "  # type: ignore[union-attr]
+        "half of them with a block whose colour gives the digit away. Alignment with the digit "
+        "and accuracy are measured where the colour misleads.",
+    )
+    return _outcome(
+        setup, arms, table, _condition(scores), target, draws=settings.draws, notes=notes
+    )
+
+
+def _run_whole(setup: Setup) -> Outcome:
+    from xaieval.reproduce.explanation_alignment.imagenet_models import (
+        PUBLISHED,
+        open_beside,
+        run_imagenet,
+    )
+
+    target = open_beside(setup, "cifar100", split="test")
+    arms, members = run_imagenet(setup, PUBLISHED, id="transfer")
+    scores, right = scores_of(arms, region="box"), right_of(arms)
+    table = model_table(scores, right, members)
+    table["accuracy_own"] = table["accuracy"]
+    notes = (
+        "Published: 195 models of the package timm, one draw of the shots, embeddings as the "
+        "models put them out. Here: the models of torchvision, the input of the last layer as "
+        f"embedding, {_WHOLE_DRAWS} draws.",
+    )
+    return _outcome(setup, arms, table, scores, target, draws=_WHOLE_DRAWS, notes=notes)
+
+
+def family(settings: _Settings) -> Iterator[Member]:
+    """Yield every arm: width × training digits × epochs × colour of the block."""
+    for width, n, epochs, colour in product(
+        settings.widths, settings.digits, settings.epochs, COLOURS
+    ):
+        yield Member(
+            f"width-{width:g}-digits-{n}-epochs-{epochs}-{colour}".replace(".", "_"),
+            f"width {width:g}, {n} digits, {epochs} epochs, {colour} block",
+            {"width": width, "digits": n, "epochs": epochs, "colour": colour},
+            model={"width": width},
+            train={"epochs": epochs},
+            options={"train": colour, "n_train": n},
+        )
+
+
+def _study(setup: Setup, settings: _Settings) -> dict[str, dict[str, Any]]:
+    return {
+        "study": {},
+        "data": {
+            "name": "decoy-mnist",
+            "split_scheme": "layout",
+            "options": {
+                "test_colours": "permuted",
+                "n_test": max(10, setup.samples or settings.n_test),
+            },
+        },
+        "model": {
+            "arch": "mnist-cnn",
+            "input_size": [28, 28],
+            "decoder": False,
+            "mean": [0.0, 0.0, 0.0],
+            "std": [1.0, 1.0, 1.0],
+        },
+        "train": {"seeds": [42], "batch": 32, "lr": 1e-3, "beta": 0.0, "augment": "none"},
+        "explain": {
+            "methods": list(METHODS),
+            "compete": ["gradcam", "saliency"],
+            "target": "predicted",
+        },
+        "score": {"metrics": list(METRICS), "regions": ["digit"]},
+        "run": {"splits": ["test"], "chunk": 100},
+    }
+
+
+def _target(settings: _Settings) -> Dataset:
+    """Return the new task: CIFAR-10 where it is found, else drawn hazelnuts."""
+    from xaieval.datasets import DATASETS, locate, open_dataset
+    from xaieval.errors import DataError
+
+    if settings.cifar:
+        try:
+            return open_dataset("cifar10", locate(DATASETS["cifar10"]))
+        except DataError:
+            pass
+    options = {"n_per_class": settings.nuts, "size": settings.nut_size}
+    return open_dataset("synthetic-hazelnut", options=options)
+
+
+def _condition(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of digits whose colour misleads."""
+    return frame[frame["sample_id"].str.startswith("uncorrelated/")]
+
+
+def _own_accuracy(right: pd.DataFrame, own: Mapping[str, str]) -> dict[str, float]:
+    """Return each model's accuracy on test digits like those that it trained on."""
+    kind = right["sample_id"].str.partition("/")[0]
+    mine = right[kind == right["arm"].map(own)]
+    return {str(k): float(v) for k, v in mine.groupby("model")["value"].mean().items()}
+
+
+def add_transfer(table: pd.DataFrame, draws: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of models with the mean one-shot accuracy, its interval and its spread.
+
+    The interval is a bootstrap over the draws: how far the mean over draws is settled.
+    """
+    from xaieval.stats.bootstrap import two_way
+
+    table = table.copy()
+    for model, group in draws.groupby("model"):
+        frame = group.assign(seed=0, sample_id=group["draw"].astype(str))
+        found = two_way(frame[["seed", "sample_id", "value"]])
+        row = table["model"] == model
+        table.loc[row, "transfer"] = found.estimate
+        table.loc[row, "transfer_low"], table.loc[row, "transfer_high"] = found.low, found.high
+        table.loc[row, "transfer_std"] = group["value"].std(ddof=0)
+        table.loc[row, "transfer_median"] = group["value"].median()
+        table.loc[row, "draws"] = len(group)
+    return table
+
+
+def rival_gap(
+    table: pd.DataFrame, predictor: str, rival: str, *, y: str = "transfer"
+) -> tuple[float, float, float]:
+    """Return r(predictor, y) − r(rival, y) over the models, and its 95 % interval.
+
+    Both correlations are of the same models and the same y. The interval combines Fisher's of
+    each, minding how they depend on each other (Zou 2007, Psychological Methods 12:399,
+    section "Overlapping"). NaN for fewer than 4 models.
+
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"a": [1, 2, 3, 5, 4], "b": [2, 1, 3, 4, 5], "transfer": range(5)})
+    >>> gap, low, high = rival_gap(table, "a", "b")
+    >>> round(gap, 6), bool(low < 0 < high)
+    (0.0, True)
+    """
+    from xaieval.stats.correlation import correlation
+
+    rows = table[[predictor, rival, y]].dropna()
+    first, second = (correlation(rows[name], rows[y]) for name in (predictor, rival))
+    between = correlation(rows[predictor], rows[rival]).r
+    gap = first.r - second.r
+    shared = _dependence(first.r, second.r, between)
+    down, up = first.r - first.low, second.high - second.r
+    low = gap - (down**2 + up**2 - 2 * shared * down * up) ** 0.5
+    up, down = first.high - first.r, second.r - second.low
+    high = gap + (up**2 + down**2 - 2 * shared * up * down) ** 0.5
+    return gap, low, high
+
+
+def _dependence(a: float, b: float, between: float) -> float:
+    """Return the correlation of two correlations with the same third quantity, in [−1, 1]."""
+    size = (1 - a * a) * (1 - b * b)
+    if not size > 0:
+        return 0.0
+    found = (between - a * b / 2) * (1 - a * a - b * b - between * between) + between**3
+    return min(max(found / size, -1.0), 1.0)
+
+
+def _outcome(
+    setup: Setup,
+    arms: Mapping[str, Results],
+    table: pd.DataFrame,
+    scores: pd.DataFrame,
+    target: Dataset,
+    *,
+    draws: int,
+    notes: Sequence[str],
+) -> Outcome:
+    import pandas as pd
+
+    from xaieval.reproduce.explanation_alignment.embedding import transfer_table
+
+    drawn = transfer_table(setup, arms, target, draws=draws)
+    table = add_transfer(table, drawn)
+    predictors = [*(it.id for it in RULES), *RIVALS]
+    links = pd.DataFrame([correlation_row(table, name, "transfer") for name in predictors])
+    links["draws_positive"] = [_share_positive(table, drawn, name) for name in predictors]
+    rows = {row["x"]: row for row in links.to_dict("records")}
+    chance = 1 / len(target.class_names)
+    gates = (
+        GateResult(SOURCE_GATE, tuple(table["accuracy_own"]), SOURCE_GATE.text),
+        GateResult(TARGET_GATE, (float(table["transfer"].mean()) / chance,), TARGET_GATE.text),
+    )
+    gap, low, high = rival_gap(table, "iou", "accuracy_own")
+    known = {claim.id: claim for claim in CLAIMS}
+    whole = known["imagenet-alignment-predicts-transfer"]
+    findings: list[Finding] = [
+        correlated(whole, rows["iou"])
+        if setup.size == "whole"
+        else untested(
+            whole, "needs ImageNet with boxes, its pretrained models, and CIFAR-100: --data"
+        ),
+        correlated(known["alignment-predicts-transfer"], rows["iou"]),
+        correlated(known["pointing-predicts-transfer"], rows["pointing"]),
+        judged(
+            known["alignment-beats-accuracy"],
+            value=gap,
+            low=low,
+            high=high,
+            n=f"{len(table)} models",
+            unit="difference of Pearson's r",
+            why=f"r of IoU {rows['iou']['pearson']:.2f}, of the accuracy "
+            f"{rows['accuracy_own']['pearson']:.2f}",
+        ),
+    ]
+    return Outcome(
+        findings=tuple(gated(findings, gates)),
+        gates=gates,
+        sheets=(
+            Sheet(
+                "models",
+                "Alignment, accuracy and one-shot transfer of every model",
+                table,
+                "Alignment and accuracy: means over test images, 95 % bootstrap over images. "
+                f"Transfer: mean over {draws} draws of one image per class, bootstrap over draws.",
+            ),
+            Sheet(
+                "links",
+                "What goes with one-shot transfer, over the models",
+                links,
+                "Pearson's r and its interval; needed: |r| for p < 0.01; draws_positive: share of "
+                "draws whose own r is above 0.",
+            ),
+            Sheet("draws", "One-shot accuracy of every draw", drawn, "One row per model and draw."),
+            Sheet(
+                "baselines",
+                "What maps without a model get",
+                baseline_table(scores),
+                "Over all models and test images.",
+            ),
+        ),
+        charts=_charts(table, links, drawn, target.name, chance),
+        pictures=_pictures(setup, arms, table),
+        facts={
+            "models": table.to_dict("records"),
+            "links": links.to_dict("records"),
+            "target": target.name,
+            "target_images": len(target),
+            "chance": chance,
+            "draws": draws,
+        },
+        notes=(*notes, *_notes(table, target, draws, chance)),
+        studies=tuple(f"studies/{name}" for name in arms),
+    )
+
+
+def _share_positive(table: pd.DataFrame, drawn: pd.DataFrame, name: str) -> float:
+    """Return the share of draws whose correlation over the models is above 0."""
+    wide = drawn.pivot(index="draw", columns="model", values="value")[table["model"]]
+    found = wide.T.reset_index(drop=True).corrwith(table[name].reset_index(drop=True))
+    return float((found.dropna() > 0).mean()) if found.notna().any() else float("nan")
+
+
+def _charts(
+    table: pd.DataFrame, links: pd.DataFrame, drawn: pd.DataFrame, target: str, chance: float
+) -> tuple[Chart, ...]:
+    from xaieval.figures.chart import Chart
+
+    group = "colour" if "colour" in table else "architecture"
+    labels = {it.id: it.label for it in RULES} | {
+        "accuracy": "accuracy on the test images",
+        "accuracy_own": "accuracy on images like those trained on",
+    }
+    charts = [
+        Chart(
+            id=f"transfer-{name}",
+            kind="points",
+            title=f"One-shot accuracy against {labels[name]}",
+            table=table,
+            x=name,
+            y="transfer",
+            low="transfer_low",
+            high="transfer_high",
+            group=group,
+            x_label=labels[name],
+            y_label=f"one-shot accuracy, {target}",
+            lines_at=((chance, "chance"),),
+            trend=True,
+            caption="A point per model; whiskers: 95 % over draws; least-squares line.",
+        )
+        for name in ("iou", "pointing", "mass", "accuracy_own")
+    ]
+    bars = links.assign(predictor=links["x"].map(labels), kind="Pearson's r")
+    charts.append(
+        Chart(
+            id="predictors",
+            kind="bars",
+            title="What goes with one-shot transfer",
+            table=bars,
+            x="predictor",
+            y="pearson",
+            low="low",
+            high="high",
+            y_label="Pearson's r over models",
+            caption="Whiskers: 95 %. The accuracies are alignment's rivals.",
+        )
+    )
+    ordered = table.sort_values("transfer")["model"].tolist()
+    short = {model: f"{place + 1}" for place, model in enumerate(ordered)}
+    charts.append(
+        Chart(
+            id="draws",
+            kind="boxes",
+            title="How much the drawn image matters",
+            table=drawn.assign(place=drawn["model"].map(short)).sort_values(
+                "place", key=lambda it: it.astype(int)
+            ),
+            x="place",
+            y="value",
+            x_label="model, from the least to the most accurate on the new task",
+            y_label=f"one-shot accuracy, {target}",
+            lines_at=((chance, "chance"),),
+            caption="A point per draw of one image per class.",
+        )
+    )
+    return tuple(charts)
+
+
+def _pictures(
+    setup: Setup, arms: Mapping[str, Results], table: pd.DataFrame
+) -> tuple[Picture, ...]:
+    """Return the same test images under the models that transfer least and best."""
+    from xaieval.reproduce.explanation_alignment.model_pictures import same_images
+
+    ordered = table.sort_values("transfer", ascending=False, ignore_index=True)
+    digits = "colour" in table
+    region, starts = ("digit", "uncorrelated/") if digits else ("box", "")
+    return (same_images(setup, arms, ordered, heading="transfer", region=region, starts=starts),)
+
+
+def _notes(table: pd.DataFrame, target: Dataset, draws: int, chance: float) -> tuple[str, ...]:
+    low, high = table["transfer"].min(), table["transfer"].max()
+    return (
+        f"New task: {target.name}, {len(target)} images of {len(target.class_names)} classes, "
+        f"chance {chance:.3f}. One-shot accuracies span {low:.3f} to {high:.3f}; the draws alone "
+        f"spread by {table['transfer_std'].mean():.3f} (std), so that a single draw, as published, "
+        "says little.",
+        f"Logistic regression as in the notebook (C = 1) on {draws} draws of one image per class, "
+        "the same for all models; embedding: what the last layer reads.",
+        "Models that learned colour may well transfer better to pictures where colour matters: "
+        "alignment with the digit measures the reasons on the source task, not the features.",
+    )
+
+
+SPEC = ExperimentSpec(
+    id="explanation-alignment/transfer",
+    label="Explanation Alignment: one-shot transfer",
+    summary=(
+        "Does a source model's alignment predict its one-shot accuracy on another task, and "
+        "better than its accuracy does?"
+    ),
+    source="Bang, Boggust and Satyanarayan 2024 (eXCV at ECCV)",
+    sizes={
+        "tiny": "four networks of digits, moved to drawn hazelnuts, 20 draws, about a minute",
+        "small": "sixteen networks of digits, moved to CIFAR-10 (or drawn hazelnuts), 50 draws, "
+        "within ten minutes",
+        "whole": "the ImageNet models of torchvision, ImageNet with boxes, moved to CIFAR-100",
+    },
+    claims=CLAIMS,
+    gates=(SOURCE_GATE, TARGET_GATE),
+    run=run,
+)
