@@ -14,6 +14,7 @@ from xaieval.cli.datasets import data
 from xaieval.cli.doctoring import doctor
 from xaieval.cli.explaining import explain
 from xaieval.cli.listing import list_tables
+from xaieval.cli.reporting import report
 from xaieval.cli.reproducing import reproduce
 from xaieval.cli.sanity import sanity
 from xaieval.cli.serving import demo, serve
@@ -48,6 +49,6 @@ def main() -> None:
     """Explain image classifiers with heatmaps, score them against pixel masks, compare methods."""
 
 
-_STUDIES = (train, run, sanity, summary, reproduce)
+_STUDIES = (train, run, sanity, summary, reproduce, report)
 for _command in (demo, serve, data, *_STUDIES, explain, sheet, doctor, list_tables, cache):
     main.add_command(_command)

@@ -27,7 +27,14 @@ from xaieval.figures.chart_frame import (
 )
 from xaieval.figures.chart_heat import draw_heat
 from xaieval.figures.chart_names import number_text
-from xaieval.figures.chart_parts import FEW_MARKS, FEW_POINTS, Parts, chart_parts, reference_ticks
+from xaieval.figures.chart_parts import (
+    FEW_DOTS,
+    FEW_MARKS,
+    FEW_POINTS,
+    Parts,
+    chart_parts,
+    reference_ticks,
+)
 from xaieval.figures.chart_places import name_places
 from xaieval.figures.palette import INKS, Ink, Mode
 
@@ -99,7 +106,7 @@ SNAP = "snap_to_data"
 def _texts(chart: Chart, parts: Parts) -> dict[str, list[Any]]:
     """Return the columns that only tooltips and marks need."""
     rows = parts.rows
-    small = len(rows) > FEW_MARKS
+    small = len(rows) > (FEW_DOTS * len(parts.series) if chart.kind == "lines" else FEW_MARKS)
     texts: dict[str, list[Any]] = {
         "y_text": [number_text(v) for v in rows["y"]],
         "size": [_SIZES.get(mark, 8.0) * (0.55 if small else 1.0) for mark in rows["mark"]],

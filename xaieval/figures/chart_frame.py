@@ -12,7 +12,7 @@ from bokeh.plotting import figure
 
 from xaieval.figures.axes import FONT
 from xaieval.figures.chart import Chart
-from xaieval.figures.chart_names import wrapped
+from xaieval.figures.chart_names import fitted
 from xaieval.figures.chart_parts import Parts
 from xaieval.figures.palette import Ink
 
@@ -43,11 +43,8 @@ def empty_figure(
 
 def put_names(axis: Any, names: list[str], room: float) -> None:
     """Put names at 0, 1, 2, …: in lines where they fit so, else slanted."""
-    signs = int(room / max(len(names), 1) / SIGN_PX)
-    lines = [wrapped(name, max(signs, 6)) for name in names]
-    longest = max((len(line) for text in lines for line in text.split("\n")), default=0)
-    if longest > signs:
-        lines = [name.replace("\n", " · ") for name in names]
+    lines, slanted = fitted(names, int(room / max(len(names), 1) / SIGN_PX))
+    if slanted:
         axis.major_label_orientation = math.pi / 5
     axis.ticker = FixedTicker(ticks=list(range(len(names))))
     axis.major_label_overrides = dict(enumerate(lines))

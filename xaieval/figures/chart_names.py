@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,6 +14,7 @@ import pandas as pd
 
 from xaieval.figures.chart import Chart
 from xaieval.figures.palette import (
+    INKS,
     MARKS,
     Mode,
     base_id,
@@ -41,7 +42,10 @@ def series_of(chart: Chart, keys: pd.Series[str], mode: Mode) -> tuple[Series, .
     method_mark = method_marks(found_keys)
     colours = {key: method_colour[found] for key, found in methods.items()}
     marks = {key: method_mark[found] for key, found in methods.items()}
-    others = [key for key in order if key not in methods]
+    if set(order) <= {"train", "test"}:  # as in the figures of training
+        colours |= {key: getattr(INKS[mode], key) for key in order}
+        marks |= dict(zip(order, MARKS, strict=False))
+    others = [key for key in order if key not in colours]
     spare = group_colours(len(others), mode=mode)
     for i, (key, colour) in enumerate(zip(others, spare, strict=True)):
         colours[key] = colour
@@ -134,14 +138,33 @@ def number_text(value: float, *, decimals: int = 3) -> str:
 
 
 def wrapped(text: str, width: int) -> str:
-    """Break a name into lines of about ``width`` signs, at spaces.
+    """Break a name into lines of about ``width`` signs: at spaces, at hyphens where it must be.
 
     >>> wrapped("Integrated gradients", 12)
     'Integrated\\ngradients'
+    >>> wrapped("Grad-CAM", 12), wrapped("digit-over-block", 12)
+    ('Grad-CAM', 'digit-over-\\nblock')
     """
-    return "\n".join(
-        line for part in text.split("\n") for line in textwrap.wrap(part, width, **_WRAP) or [""]
-    )
+    lines = []
+    for part in text.split("\n"):
+        for line in textwrap.wrap(part, width, **_WRAP) or [""]:
+            whole = len(line) <= width
+            lines += [line] if whole else textwrap.wrap(line, width, break_long_words=False)
+    return "\n".join(lines)
+
+
+def fitted(names: Sequence[str], signs: int) -> tuple[list[str], bool]:
+    """Return names as they stand along an axis, and whether they are slanted to fit.
+
+    >>> fitted(["eyes\\nn 12"], 8), fitted(["mouth\\nn 12"], 3)
+    ((['eyes\\nn 12'], False), (['mouth · n 12'], True))
+    """
+    lines = [wrapped(name, max(signs, 6)) for name in names]
+    rows = [text.split("\n") for text in lines]
+    longest = max((len(line) for text in rows for line in text), default=0)
+    if longest <= signs and max(map(len, rows), default=0) <= 5:
+        return lines, False
+    return [name.replace("\n", " · ") for name in names], True
 
 
 _WRAP: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
@@ -153,8 +176,9 @@ def cell_ink(value: float, low: float, high: float) -> str:
     Cividis is dark at its low end and light at its high one.
 
     >>> cell_ink(0.1, 0, 1), cell_ink(0.9, 0, 1), cell_ink(float("nan"), 0, 1)
-    ('#ffffff', '#17191c', '')
+    ('#fefefe', '#111111', '')
     """
     if math.isnan(value):
         return ""
-    return "#17191c" if (value - low) / (high - low) > 0.5 else "#ffffff"
+    # No colour of the page: these stay as they are when the page turns dark.
+    return "#111111" if (value - low) / (high - low) > 0.5 else "#fefefe"

@@ -35,6 +35,8 @@ FEW_POINTS = 14
 """So few points carry their names beside them."""
 FEW_MARKS = 300
 """More points than this are drawn small and see-through."""
+FEW_DOTS = 16
+"""The same for the points of one line."""
 FEW_CELLS = 150
 """So few cells of a heat map carry their numbers."""
 _WIDTH = 0.84  # share of a category's width that its bars or boxes take

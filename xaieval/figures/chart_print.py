@@ -10,9 +10,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from xaieval.figures.chart import Chart
-from xaieval.figures.chart_names import cell_ink, wrapped
+from xaieval.figures.chart_names import cell_ink, fitted, wrapped
 from xaieval.figures.chart_parts import (
     FEW_CELLS,
+    FEW_DOTS,
     FEW_MARKS,
     FEW_POINTS,
     Parts,
@@ -63,7 +64,7 @@ def _plot(chart: Chart, mode: Mode) -> Any:
         axes, chart, parts, ink
     )
     if chart.kind != "bars":
-        _marks(axes, parts, ink)
+        _marks(axes, chart, parts, ink)
     for at, text in chart.lines_at:
         axes.axhline(at, color=ink.text, linestyle=":", linewidth=1)
         axes.annotate(
@@ -139,8 +140,9 @@ def _points(axes: Any, chart: Chart, parts: Parts, ink: Ink) -> None:
     _reference_ticks(axes, chart, parts, ink)
 
 
-def _marks(axes: Any, parts: Parts, ink: Ink) -> None:
-    many = len(parts.rows) > FEW_MARKS
+def _marks(axes: Any, chart: Chart, parts: Parts, ink: Ink) -> None:
+    few = FEW_DOTS * len(parts.series) if chart.kind == "lines" else FEW_MARKS
+    many = len(parts.rows) > few
     for one in parts.series:
         part = parts.rows[parts.rows["key"] == one.key]
         axes.plot(
@@ -151,7 +153,7 @@ def _marks(axes: Any, parts: Parts, ink: Ink) -> None:
             markerfacecolor=one.colour,
             markeredgecolor=ink.band,
             markeredgewidth=0.2 if many else 0.4,
-            alpha=0.5 if many else 1,
+            alpha=0.5 if len(parts.rows) > FEW_MARKS else 1,
             zorder=4,
             rasterized=len(parts.rows) > 2000,
         )
@@ -168,12 +170,7 @@ def _reference_ticks(axes: Any, chart: Chart, parts: Parts, ink: Ink) -> None:
 
 def _names(axis: Any, names: list[str], room_in: float) -> None:
     """Put names at 0, 1, 2, …: in lines where they fit so, else slanted."""
-    signs = int(room_in / max(len(names), 1) / _SIGN_IN)
-    lines = [wrapped(name, max(signs, 6)) for name in names]
-    longest = max((len(line) for text in lines for line in text.split("\n")), default=0)
-    slanted = longest > signs
-    if slanted:
-        lines = [name.replace("\n", " · ") for name in names]
+    lines, slanted = fitted(names, int(room_in / max(len(names), 1) / _SIGN_IN))
     axis.set_ticks(range(len(names)), [_plain(line) for line in lines])
     if slanted:
         for label in axis.get_ticklabels():

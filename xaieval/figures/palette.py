@@ -130,3 +130,17 @@ def group_colours(count: int, *, mode: Mode = "light") -> list[str]:
     """
     place = 0 if mode == "light" else 1
     return [_GROUPS[i % len(_GROUPS)][place] for i in range(count)]
+
+
+def dark_colours() -> dict[str, str]:
+    """Return the colour for a dark ground of every colour that a light figure uses.
+
+    A page can turn a figure that is drawn once by exchanging its colours.
+
+    >>> dark_colours()["#0072b2"]
+    '#56a8e0'
+    """
+    light, dark = INKS["light"], INKS["dark"]
+    pairs = [(getattr(light, name), getattr(dark, name)) for name in light.__dataclass_fields__]
+    pairs += [*_MEASURED.values(), *_MEASURED_SPARE, _BASELINE, *_PUBLISHED.values()]
+    return dict([*pairs, *_PUBLISHED_SPARE, *_GROUPS])
