@@ -217,6 +217,22 @@ def test_the_filter_counts_images_of_each_attribute(use: None) -> None:
     assert set(counts.values()) == {2}
 
 
+def test_the_filter_of_images_keeps_their_pairs_together(use: None) -> None:
+    def explained(images: int | None) -> set[str]:
+        filters = dataclasses.replace(study().data.filters, images=images)
+        some = study(data=dataclasses.replace(study().data, filters=filters))
+        dataset = study_data.explained_data(some, corners())
+        plan = study_data.study_splits(some, dataset)
+        (population,) = study_data.populations(some, dataset, plan)
+        return set(population.roles)
+
+    whole, three, two = explained(None), explained(3), explained(2)
+    assert two < three < whole
+    for few in (two, three):
+        images = {pair.rpartition("@")[0] for pair in few}
+        assert few == {pair for pair in whole if pair.rpartition("@")[0] in images}
+
+
 def test_an_image_is_read_once_for_its_pairs(
     folder: Path, use: None, backend: Backend, tmp_path: Path
 ) -> None:

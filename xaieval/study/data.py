@@ -137,6 +137,8 @@ def populations(study: Study, dataset: Dataset, plan: SplitPlan) -> Iterator[Pop
 
 def _filtered(study: Study, dataset: Dataset, ids: tuple[str, ...]) -> list[str]:
     filters = study.data.filters
+    if filters.images is not None:
+        ids = _of_images(dataset, ids, filters.images)
     kept: dict[str, list[str]] = {}
     for sample in ids:
         name = dataset.class_names[dataset.label_of(sample)]
@@ -149,3 +151,13 @@ def _filtered(study: Study, dataset: Dataset, ids: tuple[str, ...]) -> list[str]
         for samples in kept.values()
         for sample in sorted(samples, key=lambda it: digest("filter", it))[: filters.per_class]
     ]
+
+
+def _of_images(dataset: Dataset, ids: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """Return the samples of at most so many images; the fewer are among the more."""
+    from xaieval.datasets import AttributePairs
+
+    pairs = dataset if isinstance(dataset, AttributePairs) else None
+    image = {sample: pairs.image_of(sample)[0] if pairs else sample for sample in ids}
+    chosen = set(sorted(set(image.values()), key=lambda it: digest("filter", it))[:count])
+    return tuple(sample for sample in ids if image[sample] in chosen)

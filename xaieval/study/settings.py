@@ -32,14 +32,19 @@ class Filters:
 
     ``classes``: only these (empty: all). ``per_class``: at most so many of each class and role,
     chosen by the digest of their ids. In a multi-label dataset the attributes are the classes.
+    ``images``: at most so many images of each role, chosen likewise before all else; the pairs of
+    an image and its attributes stay together.
     """
 
     classes: tuple[str, ...] = ()
     per_class: int | None = None
+    images: int | None = None
 
     def __post_init__(self) -> None:
-        if self.per_class is not None:
-            _positive(self.per_class, "per_class")
+        for key in ("per_class", "images"):
+            value = getattr(self, key)
+            if value is not None:
+                _positive(value, key)
 
 
 @dataclass(frozen=True)

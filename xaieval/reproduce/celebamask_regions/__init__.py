@@ -1,0 +1,7 @@
+"""Regional attribution on CelebAMask-HQ: which part of a face do heatmaps of attributes lie on?"""
+
+from xaieval.reproduce.celebamask_regions import attributes
+
+CELEBAMASK_REGIONS = (attributes.SPEC,)
+
+__all__ = ["CELEBAMASK_REGIONS"]
