@@ -88,6 +88,19 @@ def test_the_tables_say_what_the_studies_say(tiny):
     assert fact["mean"] == pytest.approx(np.mean(tiny.outcome.gates[0].values))
 
 
+def test_the_mask_loss_is_held_against_drawing_nothing(tiny):
+    results = Results(tiny.study_folders[0])
+    data = results.dataset()
+    tested = results.predictions(split="test", seed=42)["sample_id"]
+    areas = [data[sample].regions["defect"].mean() for sample in tested]
+    found = tiny.outcome.facts["mask_loss"]
+    assert found["drawing_nothing"] == pytest.approx(np.mean(areas))
+    history = results.history()
+    last = history[(history["epoch"] == history["epoch"].max()) & (history["split"] == "test")]
+    assert found["last_epoch"] == pytest.approx(last["loss_mask"].mean())
+    assert any("drawing nothing" in note for note in tiny.outcome.notes)
+
+
 def test_charts_pictures_and_sheets_are_there(tiny):
     charts = {chart.id for chart in tiny.outcome.charts}
     for arm in ("beta-1", "beta-0"):

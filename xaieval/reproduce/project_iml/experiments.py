@@ -74,6 +74,7 @@ def run_plan(plan: Plan, claims: Sequence[Claim], limits: Sequence[Gate]) -> Out
     finally:
         backend.close()
     tested = gated((it for it in found if it.value is not None), measured)
+    drawn, nothing = shown.mask_losses(arms[1.0])
     by_id = {finding.claim.id: finding for finding in [*found, *tested]}
     return Outcome(
         findings=tuple(by_id[claim.id] for claim in claims),
@@ -81,9 +82,31 @@ def run_plan(plan: Plan, claims: Sequence[Claim], limits: Sequence[Gate]) -> Out
         sheets=shown.tables(arms),
         charts=shown.charts(arms),
         pictures=overlays,
-        facts={**shown.facts(arms), "sheets": sheets},
-        notes=(plan.settings, *plan.notes, *NOTES),
+        facts={
+            **shown.facts(arms),
+            "mask_loss": {"last_epoch": drawn, "drawing_nothing": nothing},
+            "sheets": sheets,
+        },
+        notes=(plan.settings, *plan.notes, _mask_note(drawn, nothing), *NOTES),
         studies=tuple(f"{STUDIES}/{shown.arm_name(beta)}" for beta in BETAS),
+    )
+
+
+def _mask_note(drawn: float, nothing: float) -> str:
+    """Return whether the mask was learned at all, without which its loss can change nothing.
+
+    >>> _mask_note(0.002, 0.01)
+    'With β = 1 the mask loss of test images ends at 0.0020; drawing nothing has 0.0100.'
+    """
+    text = (
+        f"With β = 1 the mask loss of test images ends at {drawn:.4f}; drawing nothing has "
+        f"{nothing:.4f}."
+    )
+    if drawn < 0.9 * nothing:
+        return text
+    return (
+        f"{text} The decoder has not learned the mask, so the two arms hardly differ: they cannot "
+        "show what a learned mask does to Grad-CAM."
     )
 
 

@@ -19,7 +19,7 @@ from xaieval.files import write_bytes, write_json
 from xaieval.outcomes import Picture, Sheet
 from xaieval.progress import Progress, Report
 from xaieval.reproduce.gallery import gallery, overlay_rows
-from xaieval.reproduce.project_iml.findings import METRIC, of, overlaps, shares
+from xaieval.reproduce.project_iml.findings import GRADCAM, METRIC, of, overlaps, shares
 from xaieval.stats import OVERALL, over_seeds
 from xaieval.stats.bootstrap import two_way
 from xaieval.study import Results, summary
@@ -55,7 +55,7 @@ def tables(arms: Arms) -> tuple[Sheet, ...]:
             if row["competes"]:
                 rates.append(
                     {**head, "win rate": row["win_rate"], "std": row["std"]}
-                    | {**counts, "left out": row["left_out"], "why": row["left_out_by"]}
+                    | {**counts, "left out": row["left_out"], "why": _causes(row["left_out_by"])}
                 )
             if row["class"] == OVERALL:
                 scores.append(
@@ -93,6 +93,15 @@ def tables(arms: Arms) -> tuple[Sheet, ...]:
             4,
         ),
     )
+
+
+def _causes(counts: Mapping[str, int]) -> str:
+    """Return why images are left out.
+
+    >>> _causes({"empty-mask": 100, "misclassified": 19})
+    'empty-mask 100, misclassified 19'
+    """
+    return ", ".join(f"{cause} {n}" for cause, n in counts.items())
 
 
 def _other_scores(arms: Arms) -> pd.DataFrame:
@@ -165,6 +174,7 @@ def _curves(beta: float, results: Results) -> list[Chart]:
         table = curve_table(history, quantity)
         if table.empty or table["mean"].isna().all():
             continue  # without the mask loss there is no curve of it
+        nothing = ((mask_losses(results)[1], "drawing nothing"),) if name == "mask-loss" else ()
         table = table.assign(low=table["mean"] - table["std"], high=table["mean"] + table["std"])
         found.append(
             Chart(
@@ -179,6 +189,7 @@ def _curves(beta: float, results: Results) -> list[Chart]:
                 high="high",
                 x_label="epoch",
                 y_label=QUANTITIES[quantity],
+                lines_at=nothing,
                 caption="Mean over seeds, band ± 1 standard deviation (ddof 0).",
             )
         )
@@ -323,7 +334,7 @@ def pictures(arms: Arms, *, backend: Backend) -> tuple[Picture, ...]:
                 [sample],
                 methods=methods,
                 seed=seed,
-                label=f"β = {beta:g}",
+                label=f"beta = {beta:g}",  # the font of pictures has no Greek
                 metric=METRIC,
                 backend=backend,
             )
@@ -339,6 +350,21 @@ def pictures(arms: Arms, *, backend: Backend) -> tuple[Picture, ...]:
             "mask, the number the Top-K overlap.",
         ),
     )
+
+
+def mask_losses(results: Results) -> tuple[float, float]:
+    """Return the mask loss of test images after the last epoch, and that of drawing nothing.
+
+    The mean squared error of a drawing that is 0 everywhere is the mean area share. Where both are
+    alike the decoder draws nothing, and the mask loss has taught the encoder nothing.
+    """
+    history = results.history()
+    test = history[history["split"] == "test"]
+    last = test[test["epoch"] == test["epoch"].max()]
+    areas = results.scores(
+        metric_key="area_share", split="test", region=results.regions[0], method_id=GRADCAM
+    )
+    return float(last["loss_mask"].mean()), float(areas["value"].fillna(0).mean())
 
 
 def facts(arms: Arms) -> dict[str, Any]:
