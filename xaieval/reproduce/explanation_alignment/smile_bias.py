@@ -64,7 +64,7 @@ METHODS = (
     "centre_prior",
 )
 COMPETE = ("gradcam", "saliency", "integrated_gradients", "gradient_x_input")
-SCORED = (*METRICS, "lift")
+SCORED = (*METRICS, "lift", "ceiling")
 
 UNBIASED_GATE = Gate(
     "unbiased-accuracy", "accuracy of each unbiased model on as many faces of each group", 0.9
