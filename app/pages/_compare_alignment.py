@@ -196,16 +196,26 @@ class AlignmentPanel(pn.viewable.Viewer):
             self._mark()
 
     def _mark(self) -> None:
-        if self._aligned is None:
+        """Select the marked points; in a served page with its lock, which others may hold now."""
+        found = self._aligned
+        if found is None:
             return
-        ids = list(self._aligned.rows.data["id"])
-        places = [i for i, name in enumerate(ids) if name in self._marked]
-        self._marking = True
-        try:
-            if list(self._aligned.rows.selected.indices) != places:
-                self._aligned.rows.selected.indices = places
-        finally:
-            self._marking = False
+        ids = list(found.rows.data["id"])
+
+        def put() -> None:
+            places = [i for i, name in enumerate(ids) if name in self._marked]
+            self._marking = True
+            try:
+                if list(found.rows.selected.indices) != places:
+                    found.rows.selected.indices = places
+            finally:
+                self._marking = False
+
+        served = found.rows.document
+        if served is None:
+            put()
+        else:
+            served.add_next_tick_callback(put)
 
     def _tapped(self, attr: str, old: list[int], new: list[int]) -> None:
         if self._marking or self._aligned is None:

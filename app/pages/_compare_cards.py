@@ -180,9 +180,10 @@ def _rows(services: Services, seat: Seat, answer: Answer, label: str) -> list[di
     rows: list[dict[str, Any]] = [
         {
             "label": "Predicted",
-            "text": f"{right} {answer.predicted_name} {answer.confidence:.2f}",
-            "title": f"{said}, with its probability",
-        }
+            "text": f"{right} {answer.predicted_name}",
+            "title": f"{answer.predicted_name}: {said}",
+        },
+        {"label": "Confidence", "text": f"{answer.confidence:.2f}"},
     ]
     accuracy = _accuracy(services.results[seat.model.study])
     there = accuracy[accuracy["seed"] == seat.model.seed] if len(accuracy) else accuracy

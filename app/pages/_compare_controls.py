@@ -19,7 +19,6 @@ class CompareControls:
         self.models = pmui.MultiChoice(
             label=f"Models, up to {MOST_MODELS}",
             max_items=MOST_MODELS,
-            searchable=True,
             margin=0,
             sizing_mode="stretch_width",
         )

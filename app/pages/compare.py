@@ -239,7 +239,9 @@ class ComparePage(pn.viewable.Viewer):
         self.models = self.models or first_choice(self._offered)
         options = {model.label: model.id for model in self._offered}
         self.controls.models.param.update(
-            options=options, value=[model.id for model in self.models]
+            options=options,
+            value=[model.id for model in self.models],
+            searchable=len(options) > MOST_MODELS,
         )
 
     def _settle_asked(self, catalogue: Catalogue) -> None:

@@ -72,7 +72,7 @@ def test_a_link_restores_models_region_and_method(url: str, open_page: Callable[
     page.wait_for_url("**region=mouth**")
     choose(page, "Method", "Saliency")
     page.wait_for_url("**method=saliency**")
-    page.get_by_text("Scored mouth", exact=False).first.wait_for()
+    page.locator("div.fact").filter(has_text="mouth").wait_for()
     models = "+".join(MODELS[1:])
     again = ready(open_page(f"{page.url}&models={models}"))
     showing(again, MODELS[1:])
@@ -84,40 +84,20 @@ def test_a_tap_on_a_point_puts_its_model_beside_the_others(
     url: str, open_page: Callable[..., Page]
 ):
     page = ready(open_page(f"{url}?page=compare&models={MODELS[0]}+{MODELS[2]}"))
-    canvas = page.locator(".bk-Figure canvas").first
-    canvas.scroll_into_view_if_needed()
-    # Where the point lies is the figure's own business: ask it.
-    at = page.evaluate(
+    page.locator(".bk-Figure").first.scroll_into_view_if_needed()
+    place = page.evaluate(  # where a point lies is the figure's own business: ask it
         """model => {
-          const views = Bokeh.documents.flatMap(d => d.all_models
-            ? [...d.all_models] : [...d._all_models.values()]);
-          const source = views.find(m => m.type === 'ColumnDataSource' && m.data.id
-            && [...m.data.id].includes(model));
-          return {x: source.data.x, y: source.data.y, i: [...source.data.id].indexOf(model)};
+          const named = (name) => Bokeh.index.query_one(v => v.model && v.model.name === name);
+          const [figure, rows] = [named("chart-alignment"), named("rows")];
+          const data = rows.model.data_source.data;
+          const i = [...data.id].indexOf(model);
+          const box = figure.el.getBoundingClientRect();
+          return {x: box.x + figure.frame.x_scale.compute(data.x[i]),
+                  y: box.y + figure.frame.y_scale.compute(data.y[i])};
         }""",
         MODELS[1],
     )
-    assert len(at["x"]) == 3
-    box = page.locator(".bk-Figure").first.bounding_box()
-    assert box is not None
-    place = page.evaluate(
-        """i => {
-          const all = [];
-          const walk = v => { if (!v || all.includes(v)) return; all.push(v);
-            for (const c of v.children_views || v.child_views || []) walk(c);
-            for (const c of v.renderer_views ? v.renderer_views.values() : []) walk(c); };
-          for (const v of Object.values(Bokeh.index)) walk(v);
-          const views = Bokeh.index.roots ? [...Bokeh.index.roots] : [];
-          for (const v of views) walk(v);
-          const glyph = all.find(v => v.model && v.model.name === 'rows' && v.glyph);
-          if (!glyph) return null;
-          return {x: glyph.glyph.sx[i], y: glyph.glyph.sy[i]};
-        }""",
-        at["i"],
-    )
-    if place is None:
-        pytest.skip("this Bokeh does not tell where a point lies")
-    page.mouse.click(box["x"] + place["x"], box["y"] + place["y"])
+    page.mouse.click(place["x"], place["y"])
     showing(page, [MODELS[0], MODELS[2], MODELS[1]])
     page.wait_for_url("**models=**seed-2**")
 
@@ -126,7 +106,7 @@ def test_one_model_comes_by_keyboard(url: str, open_page: Callable[..., Page]):
     page = ready(open_page(f"{url}?page=compare&models={MODELS[0]}+{MODELS[1]}"))
     showing(page, MODELS[:2])
     page.get_by_role("combobox", name="Models, up to 6").press("Enter")
-    page.get_by_role("option", name="Small faces, short · seed 1").press("Enter")
+    page.get_by_role("menuitem", name="Small faces, short · seed 1").press("Enter")
     page.wait_for_url("**models=**short**")
 
 
