@@ -55,7 +55,7 @@ def _win_figure(results: Results, metric: str, id: str) -> FigureBlock:
         "within 1.5 box heights. Hatched: fewer than five images.",
         item=bokeh_item(column(*drawn.rows, sizing_mode="stretch_width"), name=name),
         height=sum(row.height for row in drawn.rows),
-        min_width=90 + 66 * max(len(drawn.boxes.data["id"]) // max(len(drawn.rows), 1), 1),
+        min_width=90 + 58 * max(len(drawn.boxes.data["id"]) // max(len(drawn.rows), 1), 1),
         printed=uri(export_figure(results, view, format="png"), "image/png"),
     )
 
