@@ -63,16 +63,24 @@ def chosen(models: Sequence[Model], ids: Sequence[str]) -> tuple[tuple[Model, ..
 def short_labels(models: Sequence[Model]) -> dict[str, str]:
     """Return the shortest name that tells each model from the others.
 
-    >>> a = Model("a/seed-1", "a", 1, "Honest")
-    >>> b = Model("b/seed-1", "b", 1, "Spurious")
+    Words with which all titles begin are left away.
+
+    >>> a = Model("a/seed-1", "a", 1, "Smile bias: honest")
+    >>> b = Model("b/seed-1", "b", 1, "Smile bias: spurious")
     >>> short_labels([a, b])["a/seed-1"], short_labels([a, Model("a/seed-2", "a", 2, "Honest")])
-    ('Honest', {'a/seed-1': 'seed 1', 'a/seed-2': 'seed 2'})
+    ('honest', {'a/seed-1': 'seed 1', 'a/seed-2': 'seed 2'})
     """
-    if len({model.study for model in models}) == len(models) > 1:
-        return {model.id: model.title for model in models}
-    if len({model.study for model in models}) == 1:
+    titles = {model.study: model.title for model in models}
+    if len(titles) == 1:
         return {model.id: f"seed {model.seed}" for model in models}
-    return {model.id: model.label for model in models}
+    words = [title.split(" ") for title in titles.values()]
+    shared = 0
+    while all(len(it) > shared + 1 for it in words) and len({it[shared] for it in words}) == 1:
+        shared += 1
+    name = {key: " ".join(title.split(" ")[shared:]) for key, title in titles.items()}
+    if len(titles) == len(models):
+        return {model.id: name[model.study] for model in models}
+    return {model.id: f"{name[model.study]} · seed {model.seed}" for model in models}
 
 
 @dataclass(frozen=True)
