@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from xaieval.datasets import ATTRIBUTE_REGIONS
+from xaieval.datasets import ATTRIBUTE_REGIONS, open_dataset, write_faces
 from xaieval.outcomes import read_outcome
 from xaieval.reproduce import Setup, run_experiment
-from xaieval.reproduce.celebamask_regions import attributes, claims, plans
+from xaieval.reproduce.celebamask_regions import attributes, claims, pairs, plans, twins
 from xaieval.reproduce.celebamask_regions.findings import (
     by_study_rule,
     first_parts,
@@ -20,6 +23,7 @@ from xaieval.reproduce.celebamask_regions.findings import (
 from xaieval.reproduce.celebamask_regions.measured import Measured, deciding, lifts, with_inverse
 from xaieval.reproduce.celebamask_regions.plans import CLASSES, REGIONS
 from xaieval.reproduce.celebamask_regions.shown import mask_region
+from xaieval.reproduce.celebamask_regions.twins import drawn_pairs, real_pairs
 from xaieval.stats.correlation import correlation
 
 KNOWN = {claim.id: claim for claim in claims.ATTRIBUTES}
@@ -170,6 +174,135 @@ def test_a_folder_is_refused_where_faces_are_drawn(tmp_path):
     setup = Setup(out=tmp_path / "out", size="tiny", data=tmp_path)
     with pytest.raises(ConfigError, match="draws its own faces"):
         attributes.run(setup)
+
+
+def test_twins_differ_in_their_deciding_parts_alone():
+    for pair in drawn_pairs(plans.Drawn(10, 64), 20):
+        changed = (pair.a.image != pair.b.image).any(-1)
+        parts = np.logical_or.reduce(
+            [face.regions[part] for face in (pair.a, pair.b) for part in _decides(pair.attribute)]
+        )
+        assert changed.any()
+        # Mixed pixels along the edges of the parts change too.
+        near = np.pad(parts, 1)
+        near = np.logical_or.reduce(
+            [np.roll(near, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+        )[1:-1, 1:-1]
+        assert near[changed].mean() > 0.9, pair.id
+
+
+def _decides(attribute):
+    return ATTRIBUTE_REGIONS[attribute]
+
+
+def test_the_fewer_twins_are_among_the_more():
+    few, more = (drawn_pairs(plans.Drawn(10, 32), n) for n in (3, 25))
+    assert [pair.id for pair in few] == [pair.id for pair in more][:3]
+    assert len({pair.id for pair in more}) == 25
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_faces(tmp_path_factory.mktemp("faces") / "CelebAMask-HQ", n=60, size=32, seed=3)
+
+
+def test_photographs_are_paired_by_their_annotation(folder, tmp_path):
+    faces = tmp_path / "faces"
+    shutil.copytree(folder, faces)
+    table = faces / "CelebAMask-HQ-attribute-anno.txt"
+    lines = table.read_text().splitlines()
+    names = lines[1].split()
+    smiling = names.index("Smiling")
+
+    def change(number, values):
+        lines[2 + number] = f"{number}.jpg  {' '.join(values)}"
+
+    base = lines[2 + 4].split()[1:]
+    base[smiling] = "1"
+    change(4, base)
+    change(9, [*base[:smiling], "-1", *base[smiling + 1 :]])
+    table.write_text("\n".join(lines) + "\n")
+    found = real_pairs(open_dataset("celebamask-hq", faces, options={"size": 32}), 10)
+    smiles = [pair for pair in found if pair.attribute == "Smiling"]
+    assert [(p.a.id, p.b.id) for p in smiles] == [("CelebA-HQ-img/4", "CelebA-HQ-img/9")]
+
+
+def test_pairs_are_scored_once_and_kept(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    from xaieval.backend import Backend
+    from xaieval.models import Classifier, ModelConfig, Preprocessing, build, pair_classifier
+    from xaieval.reproduce.celebamask_regions import compared
+
+    net = build(ModelConfig(arch="small-cnn", n_classes=3, input_size=(32, 32), decoder=False))
+    half = (0.5, 0.5, 0.5)
+    model = Classifier(net.eval(), preprocessing=Preprocessing((32, 32), mean=half, std=half))
+    monkeypatch.setattr(compared, "comparer", lambda path: pair_classifier(model))
+    monkeypatch.setenv("XAIEVAL_CACHE", str(tmp_path / "cache"))
+    settings = dataclasses.replace(
+        plans.SIZES["tiny"], drawn=plans.Drawn(10, 32), n_samples=40, n_segments=9, k=2
+    )
+    two = drawn_pairs(settings.drawn, 2)
+
+    def rows():
+        backend = Backend("cpu")
+        try:
+            return compared.compare(
+                two,
+                {1: tmp_path},
+                settings,
+                folder=tmp_path / "kept",
+                backend=backend,
+                report=lambda progress: None,
+            )
+        finally:
+            backend.close()
+
+    found = rows()
+    measured = compared.measured_pairs(found, settings)
+    assert measured.methods[0] == "gradcam"
+    assert measured.key("lime").count("pooling") == 0
+    assert len(measured.methods) == 9
+    own = measured.precision[measured.precision["region"].isin(CLASSES)]
+    sums = own.groupby(["sample_id", "method_id"])["value"].sum(min_count=1).dropna()
+    np.testing.assert_allclose(sums, 100, rtol=1e-5)
+    cosines = found.loc[found["metric"] == "cosine", "value"]
+    assert cosines.between(0, 1).all()
+    (file,) = (tmp_path / "kept/seed-1").iterdir()
+    then = file.stat().st_mtime_ns
+    pd.testing.assert_frame_equal(rows(), found)
+    assert file.stat().st_mtime_ns == then
+
+
+@pytest.mark.slow
+def test_the_whole_forms_on_a_folder_of_their_layout(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("XAIEVAL_CACHE", str(tmp_path / "cache"))
+    settings = dataclasses.replace(
+        plans.SIZES["tiny"],
+        drawn=None,
+        input_px=32,
+        seeds=(42,),
+        epochs=1,
+        images=2,
+        pairs=4,
+        k=2,
+        n_samples=40,
+        n_segments=9,
+    )
+    setup = Setup(out=tmp_path / "attributes", size="whole", device="cpu", data=folder)
+    outcome = attributes.run_settings(setup, settings)
+    assert {f.claim.id for f in outcome.findings} == {c.id for c in attributes.SPEC.claims}
+    setup = Setup(out=tmp_path / "pairs", size="whole", device="cpu", data=folder)
+    found = [drawn_pairs(plans.Drawn(10, 32), 4)]
+    monkeypatch.setattr(twins, "real_pairs", lambda dataset, count: found[0][:count])
+    outcome = pairs.run_settings(setup, settings)
+    assert {f.claim.id for f in outcome.findings} == {c.id for c in pairs.SPEC.claims}
+    checkpoint = "checkpoints/seed-42.safetensors"
+    own, other = (
+        tmp_path / "pairs/studies/classifier" / checkpoint,
+        tmp_path / "attributes/studies/attributes" / checkpoint,
+    )
+    assert own.read_bytes() == other.read_bytes(), "trained once for both"
+    assert own.stat().st_mtime_ns >= other.stat().st_mtime_ns
 
 
 @pytest.mark.slow

@@ -83,7 +83,7 @@ def overlay_rows(
             results, sample_id, seed=seed, region=region, methods=methods, backend=backend
         )
         # A thin line: an outline of two pixels would hide a small picture.
-        picture, factor = _enlarged(sheet.picture)
+        picture, factor = enlarged(sheet.picture)
         mask = None if sheet.mask is None else np.kron(sheet.mask, np.ones((factor, factor), bool))
         shown = picture if mask is None else draw_outline(picture, mask, width_px=1)
         sign = "✓" if sheet.correct else "✗"
@@ -100,7 +100,7 @@ def overlay_rows(
     return rows
 
 
-def _enlarged(picture: Image) -> tuple[Image, int]:
+def enlarged(picture: Image) -> tuple[Image, int]:
     factor = max(1, _SIDE // max(picture.shape[:2]))
     return np.kron(picture, np.ones((factor, factor, 1), np.uint8)), factor
 

@@ -79,17 +79,17 @@ def _outcome(setup: Setup, settings: Settings, results: Results, measured: Measu
         gates=(gate,),
         sheets=(
             tables.study_sheet(measured, regions, who=who),
-            tables.regions_sheet(regions),
+            tables.regions_sheet(regions, who),
             tables.falsification_sheet(rates, settings.k),
             tables.correlations_sheet(correlations),
-            tables.attributes_sheet(parts),
+            tables.attributes_sheet(parts, who),
             tables.random_sheet(classes),
             tables.shapes_sheet(measured),
         ),
         charts=tuple(charts),
         pictures=(shown.panels(regions, who), *_pictures(setup, results, measured)),
         facts={
-            "regional_precision": _by_region(regions),
+            "regional_precision": tables.by_region(regions),
             "falsification": rates.to_dict("records"),
             "correlations": correlations.to_dict("records"),
             "attribute_regions": parts.to_dict("records"),
@@ -125,16 +125,6 @@ def _findings(
         findings.parts_first(known["deciding-part-first"], measured, best),
         findings.tells_area(known["paper-rule-tells-area"], measured),
     ]
-
-
-def _by_region(table: Any) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return method -> region -> mean, std, median, n, left out."""
-    names = ("mean", "std", "median", "low", "high", "area", "lift", "recall", "n", "left_out")
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in table.to_dict("records"):
-        own = {name: row[name] for name in names}
-        found.setdefault(row["method_id"], {})[row["region"]] = own
-    return found
 
 
 def _who(measured: Measured) -> str:

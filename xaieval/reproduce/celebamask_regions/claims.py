@@ -118,3 +118,55 @@ ATTRIBUTES: tuple[Claim, ...] = (
         "this package: what falsification measures",
     ),
 )
+
+PAIRS: tuple[Claim, ...] = (
+    Claim(
+        "best-beats-area-share",
+        "The best method, chosen on half of the pairs, puts more of its map, on the other half, on "
+        "the region in which the two faces differ than the region's area share.",
+        OWN,
+        "",
+        (GATE.id,),
+    ),
+    *(
+        Claim(
+            f"best-beats-{name.replace('_', '-')}",
+            f"That method has a higher precision of the differing region than {text}.",
+            OWN,
+            "",
+            (GATE.id,),
+        )
+        for name, text in (
+            ("random", "a random map"),
+            ("sobel", "an edge detector"),
+            ("centre_prior", "a Gaussian in the middle"),
+        )
+    ),
+    *(
+        Claim(
+            f"both-signs-{name.replace('_', '-')}",
+            f"{text} has a higher precision of the differing region where evidence against the "
+            "likeness counts too (absolute values) than where only evidence for it does.",
+            "this package: what two faces differ in makes them less alike",
+            "",
+            (GATE.id,),
+        )
+        for name, text in (("kernel_shap", "KernelSHAP"), ("lime", "LIME"))
+    ),
+    Claim(
+        "falsified-less-than-inverse",
+        "The best method is falsified less often than its own maps inverted (area-matched rule, "
+        "angle between embeddings).",
+        OWN,
+        "",
+        (GATE.id,),
+    ),
+    Claim(
+        "falsified-less-than-random",
+        "The best method is falsified less often than random maps (area-matched rule, angle "
+        "between embeddings).",
+        OWN,
+        "",
+        (GATE.id,),
+    ),
+)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from xaieval.datasets import ATTRIBUTE_REGIONS
+from xaieval.methods import METHODS
 from xaieval.outcomes import Claim, Finding, judged, untested
 from xaieval.reproduce.celebamask_regions.claims import LEAST_SHARE, ONE_NINETEENTH
 from xaieval.reproduce.celebamask_regions.measured import (
@@ -35,6 +36,16 @@ from xaieval.stats.intervals import percentiles
 from xaieval.stats.split_half import SplitHalf, halves, split_half_best
 
 _DRAWS = 1000
+
+
+def label(key: str) -> str:
+    """Return a method's name; a pooling that is not its own stays visible.
+
+    >>> label("lime[n_samples=200]"), label("lime[n_samples=200,pooling=sum,abs]")
+    ('LIME', 'LIME, both signs')
+    """
+    name = METHODS[key.partition("[")[0]].label
+    return f"{name}, both signs" if "pooling=sum,abs" in key else name
 
 
 def n_text(found: Contrast, *, what: str = "samples") -> str:
@@ -63,17 +74,18 @@ def compared(claim: Claim, found: Contrast, unit: str, *, what: str = "images") 
 # ---------------------------------------------------------------- the best method
 
 
-def best_method(measured: Measured) -> SplitHalf | None:
+def best_method(measured: Measured, candidates: Sequence[str] = ()) -> SplitHalf | None:
     """Choose the method with the best precision of the deciding region on half of the images.
 
-    None when no image of that half has a score of every method.
+    Candidates are method keys; default: the study's four. None when no image of that half has a
+    score of every method.
     """
     from xaieval.errors import ResultsError
 
     try:
         return split_half_best(
             correct(deciding(measured.precision)),
-            methods=measured.keys(COMPETE),
+            methods=candidates or measured.keys(COMPETE),
             baselines=measured.keys(BASELINES),
             salt=SALT,
             group="image",
@@ -97,7 +109,7 @@ def of_best(
     if best is None:
         why = "no image has a score of every method to choose from"
         return [untested(claims[name], why) for name in (*beats, *less)]
-    name = best.chosen.partition("[")[0]
+    name = label(best.chosen)
     found = [
         compared(claims[claim], best.against[key], f"difference of precision, % ({name})")
         for claim, key in zip(beats, measured.keys(BASELINES), strict=True)
@@ -152,7 +164,7 @@ def within_images(claim: Claim, found: ClusteredCorrelation | None, name: str) -
         low=found.low,
         high=found.high,
         n=f"{found.n} maps of {found.n_clusters} images",
-        unit=f"Spearman's ρ ({name.partition('[')[0]})",
+        unit=f"Spearman's ρ ({label(name)})",
     )
 
 
@@ -360,6 +372,6 @@ def parts_first(claim: Claim, measured: Measured, best: SplitHalf | None) -> Fin
         low,
         high,
         n,
-        f"share of the attributes ({best.chosen.partition('[')[0]})",
+        f"share of the attributes ({label(best.chosen)})",
         f"by chance {chance:.2f}; resampling shuffles lifts, so the interval reaches down",
     )

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from xaieval.datasets import ATTRIBUTE_REGIONS
-from xaieval.reproduce.celebamask_regions.plans import REGIONS, RULES, Settings, falsifications
+from xaieval.reproduce.celebamask_regions.plans import (
+    REGIONAL,
+    REGIONS,
+    RULES,
+    SHAPES,
+    Settings,
+    falsifications,
+)
 
 if TYPE_CHECKING:
     from xaieval.study import Results
@@ -70,10 +77,9 @@ def read(results: Results, settings: Settings, wanted: Sequence[str]) -> Measure
         own = keys[number * len(FALSIFIED) : (number + 1) * len(FALSIFIED)]
         parts = {name: scores(key, ()) for name, key in zip(FALSIFIED, own, strict=True)}
         tables[rule] = side_by_side(parts)
-    names = ("spatial_coherence", "n_components")
     return Measured(
-        {name: scores(name, REGIONS) for name in ("regional_precision", "regional_recall")},
-        side_by_side({name: scores(name, REGIONS[:1]) for name in names}),
+        {name: scores(name, REGIONS) for name in REGIONAL},
+        side_by_side({name: scores(name, REGIONS[:1]) for name in SHAPES}),
         {rule: with_inverse(table) for rule, table in tables.items()},
     )
 

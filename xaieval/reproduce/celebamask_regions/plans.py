@@ -152,14 +152,18 @@ def data_folder(setup: Setup, settings: Settings) -> Path | None:
     )
 
 
+def sampled(settings: Settings) -> dict[str, int]:
+    """Return the options of KernelSHAP and LIME."""
+    return {"n_samples": settings.n_samples, "n_segments": settings.n_segments}
+
+
 def methods(settings: Settings) -> list[str | dict[str, Any]]:
     """Return the study's five methods and two reference lines."""
-    sampled = {"n_samples": settings.n_samples, "n_segments": settings.n_segments}
     return [
         "gradcam",
         {"id": "integrated_gradients", "n_steps": settings.n_steps},
-        {"id": "kernel_shap", **sampled},
-        {"id": "lime", **sampled},
+        {"id": "kernel_shap", **sampled(settings)},
+        {"id": "lime", **sampled(settings)},
         *BASELINES,
     ]
 
@@ -174,7 +178,8 @@ def falsifications(settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-REGIONAL = ("regional_precision", "regional_recall", "area_share", CEILING)
+REGIONAL = ("regional_precision", "regional_recall", CEILING)
+"""Scores of each region; ``area_share`` is scored beside them."""
 SHAPES = ("spatial_coherence", "n_components")
 
 
@@ -211,7 +216,7 @@ def study(setup: Setup, settings: Settings) -> dict[str, dict[str, Any]]:
         },
         "explain": {"methods": methods(settings), "compete": list(COMPETE), "target": "label"},
         "score": {
-            "metrics": [*REGIONAL, *SHAPES, *falsifications(settings)],
+            "metrics": [*REGIONAL, "area_share", *SHAPES, *falsifications(settings)],
             "regions": list(REGIONS),
         },
         "run": {"splits": ["test"], "chunk": 16},

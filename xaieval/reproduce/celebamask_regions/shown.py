@@ -17,18 +17,26 @@ from xaieval.digest import digest
 from xaieval.figures.chart import Chart
 from xaieval.outcomes import Picture
 from xaieval.render import PART_COLOURS, part_legend, part_overlay, rgb
-from xaieval.reproduce.celebamask_regions.findings import RandomClass
-from xaieval.reproduce.celebamask_regions.measured import Frame, Measured, correct, lifts, of
+from xaieval.reproduce.celebamask_regions.findings import RandomClass, label
+from xaieval.reproduce.celebamask_regions.measured import (
+    Frame,
+    Measured,
+    correct,
+    deciding,
+    lifts,
+    of,
+)
 from xaieval.reproduce.celebamask_regions.plans import CLASSES, COMPETE
-from xaieval.reproduce.celebamask_regions.tables import label
-from xaieval.reproduce.gallery import Cell, gallery, overlay_rows
+from xaieval.reproduce.gallery import Cell, enlarged, gallery, overlay_rows
 from xaieval.stats import over_images
 from xaieval.stats.falsification_link import FalsificationLink
-from xaieval.types import Image
+from xaieval.types import Image, Sample
 
 if TYPE_CHECKING:
     from xaieval.backend import Backend
     from xaieval.datasets import Dataset
+    from xaieval.jobs import Answer
+    from xaieval.reproduce.celebamask_regions.twins import Pair
     from xaieval.study import Results
 
 _INK, _PAPER = (23, 25, 28), (255, 255, 255)
@@ -56,6 +64,26 @@ def boxes(measured: Measured, who: str) -> Chart:
         y_label="regional precision (%)",
         caption=f"{who}, each with its mean over seeds. Ticks: mean area share, what a map without "
         "information scores. The groups overlap.",
+    )
+
+
+def differing_boxes(measured: Measured, who: str) -> Chart:
+    """Return the precision of the differing region over its area share, a box per method."""
+    own = deciding(measured.precision)
+    own = own[own["value"].notna() & (own["share"] > 0)]
+    means = own.groupby(["sample_id", "method_id"], sort=False)[["value", "share"]].mean()
+    rows = means.reset_index()
+    rows["beyond"] = rows["value"] - rows["share"]
+    return Chart(
+        id="differing",
+        kind="boxes",
+        title="Precision of the region in which two faces differ, less its area share",
+        table=rows.assign(method=rows["method_id"].map(label)),
+        x="method",
+        y="beyond",
+        y_label="precision − area share (%)",
+        lines_at=((0.0, "no information"),),
+        caption=f"{who}, each with its mean over seeds.",
     )
 
 
@@ -269,6 +297,47 @@ def examples(
             f"Test faces whose attribute was found, chosen by digest, seed {seed}; the outline is "
             "a part that decides the attribute, the number the precision there (%).",
         ),
+    )
+
+
+def pair_examples(
+    pairs: Sequence[Pair],
+    found: Sequence[tuple[Sample, Answer]],
+    methods: Sequence[str],
+    precision: Frame,
+    *,
+    seed: int,
+) -> Picture:
+    """Return rows of both faces of a pair and the overlays on the first."""
+    from xaieval.render import draw_outline, overlay
+
+    rows = []
+    for pair, (sample, answer) in zip(pairs, found, strict=True):
+        parts = ATTRIBUTE_REGIONS[pair.attribute]
+        picture, factor = enlarged(answer.picture)
+        mask = np.logical_or.reduce([answer.geometry.mask(sample.regions[p]) for p in parts])
+        large = np.kron(mask, np.ones((factor, factor), np.bool_))
+        own = precision[(precision["sample_id"] == pair.id) & precision["region"].isin(parts)]
+        cells = [
+            Cell(draw_outline(picture, large, width_px=1), "the face that is explained"),
+            Cell(pair.b.image, f"cosine {float(answer.logits[0]):.3f}"),
+        ]
+        for key in methods:
+            if key not in answer.maps:
+                cells.append(Cell(picture, "not defined"))
+                continue
+            values = np.kron(answer.maps[key].values, np.ones((factor, factor), np.float32))
+            share = own.loc[own["method_id"] == key, "value"].sum(min_count=1)
+            text = "zero map" if np.isnan(share) else f"precision {share:.1f} %"
+            cells.append(Cell(overlay(picture, values, mask=large), text))
+        rows.append((pair.attribute, cells))
+    names = [label(key) for key in methods]
+    return Picture(
+        "examples",
+        "What makes two faces alike",
+        gallery(["with", "without", *names], rows),
+        f"Rows of two faces that differ in one attribute, and overlays of {', '.join(names)}.",
+        f"Seed {seed}; the outline is the region in which the two differ.",
     )
 
 

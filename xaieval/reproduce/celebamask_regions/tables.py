@@ -9,9 +9,8 @@ from typing import Any
 import pandas as pd
 
 from xaieval.datasets import ATTRIBUTE_REGIONS
-from xaieval.methods import METHODS
 from xaieval.outcomes import Sheet
-from xaieval.reproduce.celebamask_regions.findings import RandomClass
+from xaieval.reproduce.celebamask_regions.findings import RandomClass, label
 from xaieval.reproduce.celebamask_regions.measured import (
     Frame,
     Measured,
@@ -20,36 +19,27 @@ from xaieval.reproduce.celebamask_regions.measured import (
     lifts,
     of,
 )
-from xaieval.reproduce.celebamask_regions.plans import CLASSES, PRINTED
+from xaieval.reproduce.celebamask_regions.plans import CEILING, CLASSES, PRINTED
 from xaieval.stats import region_table
 from xaieval.stats.bootstrap import two_way
 from xaieval.stats.correlation import Correlation
 from xaieval.stats.falsification_link import FalsificationLink, study_verdict
 
 
-def label(key: str) -> str:
-    """Return a method's name; a pooling that is not its own stays visible.
-
-    >>> label("lime[n_samples=200]"), label("lime[n_samples=200,pooling=sum,abs]")
-    ('LIME', 'LIME, both signs')
-    """
-    name = METHODS[key.partition("[")[0]].label
-    return f"{name}, both signs" if "pooling=sum,abs" in key else name
-
-
 def regions(measured: Measured) -> Frame:
     """Return precision and recall by method and region, over samples found by the network."""
     table = region_table(measured.precision, scale=100.0)
-    recall = correct(measured.regional["regional_recall"])
-    means = recall.groupby(["region", "method_id"])["value"].mean()
-    table["recall"] = [
-        means.get((region, method), math.nan)
-        for region, method in zip(table["region"], table["method_id"], strict=True)
-    ]
+    for name, metric in (("recall", "regional_recall"), ("ceiling", CEILING)):
+        own = correct(measured.regional[metric])
+        means = own.groupby(["region", "method_id"])["value"].mean()
+        table[name] = [
+            means.get((region, method), math.nan)
+            for region, method in zip(table["region"], table["method_id"], strict=True)
+        ]
     return table
 
 
-def regions_sheet(table: Frame) -> Sheet:
+def regions_sheet(table: Frame, who: str) -> Sheet:
     names = {
         "region": table["region"],
         "method": table["method_id"].map(label),
@@ -60,6 +50,7 @@ def regions_sheet(table: Frame) -> Sheet:
         "median": table["median"],
         "area share, %": 100 * table["area"],
         "lift": table["lift"],
+        "ceiling, %": table["ceiling"],
         "recall": table["recall"],
         "n": table["n"],
         "left out": table["left_out"],
@@ -69,9 +60,10 @@ def regions_sheet(table: Frame) -> Sheet:
         "regions",
         "Regional precision by region and method",
         pd.DataFrame(names),
-        "Every sample with its mean over seeds; std with ddof 0; 95 % intervals over images and "
-        "seeds; lift is mean precision over mean area share, recall the share of the region among "
-        "the top 10 % of the pixels (chance: 0.1). The region 'nose' is also the group of that "
+        f"{who}; every sample with its mean over seeds; std with ddof 0; 95 % intervals over "
+        "images and seeds; ceiling is what a map on the method's own grid can reach at most, lift "
+        "mean precision over mean area share, recall the share of the region among the top 10 % "
+        "of the pixels (chance: 0.1). The region 'nose' is also the group of that "
         "name; mouth_area joins mouth and lips.",
         2,
     )
@@ -220,7 +212,7 @@ def attributes(measured: Measured) -> Frame:
     return pd.DataFrame(rows)
 
 
-def attributes_sheet(table: Frame) -> Sheet:
+def attributes_sheet(table: Frame, who: str) -> Sheet:
     names = {
         "attribute": table["attribute"],
         "method": table["method_id"].map(label),
@@ -237,9 +229,79 @@ def attributes_sheet(table: Frame) -> Sheet:
         "attribute-regions",
         "Which part gets most, per attribute and method",
         pd.DataFrame(names),
-        "Samples whose attribute the network found, under all seeds (n). Lift: Σ precision over "
+        f"{who}; n counts them under every seed. Lift: Σ precision over "
         "Σ area share; that of a large part such as hair cannot exceed 1 / area share.",
         2,
+    )
+
+
+def by_region(table: Frame) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return method -> region -> mean, std, median, n, left out and more."""
+    names = ["mean", "std", "median", "low", "high", "area", "lift", "ceiling", "recall"]
+    names += ["n", "left_out"]
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in table.to_dict("records"):
+        own = {name: row[name] for name in names}
+        found.setdefault(row["method_id"], {})[row["region"]] = own
+    return found
+
+
+def differing(measured: Measured) -> Frame:
+    """Return precision and area share of the region in which two faces differ, by method."""
+    own = deciding(measured.precision)
+    own = own.assign(beyond=own["value"] - own["share"])
+    rows = []
+    for key in measured.methods:
+        part = of(own, key)
+        found = two_way(part, cluster="image")
+        beyond = two_way(part, value="beyond", cluster="image")
+        rows.append(
+            {
+                "method_id": key,
+                "precision": found.estimate,
+                "area": part.loc[part["value"].notna(), "share"].mean(),
+                "beyond": beyond.estimate,
+                "low": beyond.low,
+                "high": beyond.high,
+                "n": found.n,
+                "left_out": int(part["value"].isna().sum()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def differing_sheet(table: Frame, who: str) -> Sheet:
+    names = {
+        "method": table["method_id"].map(label),
+        "precision, %": table["precision"],
+        "area share, %": table["area"],
+        "difference": table["beyond"],
+        "low": table["low"],
+        "high": table["high"],
+        "n": table["n"],
+        "left out": table["left_out"],
+    }
+    return Sheet(
+        "differing",
+        "Precision of the region in which two faces differ",
+        pd.DataFrame(names),
+        f"{who}; the deciding parts of the attribute, in the face that has it; 95 % intervals of "
+        "the difference to the area share, over pairs and seeds. Left out: maps that are zero.",
+        2,
+    )
+
+
+def cosine_sheet(rows: Frame) -> Sheet:
+    """Return how alike the embeddings of the two faces are, by attribute."""
+    own = rows[rows["metric"] == "cosine"]
+    groups = own.groupby("class", sort=False)["value"]
+    table = groups.agg(["mean", "std", "min", "max", "size"]).reset_index()
+    return Sheet(
+        "cosine",
+        "Cosine of the embeddings of two faces",
+        table.rename(columns={"class": "attribute", "size": "n"}),
+        "By the attribute in which they differ; n counts pairs under every seed.",
+        4,
     )
 
 
