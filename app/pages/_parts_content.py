@@ -56,10 +56,21 @@ def compute_parts(
     else:
         regional = Regional.of(results, settled)
         table = regional.table()
-    shown: dict[str, Charted] = {}
+    if last is not None and last.results is results and last.view == settled:
+        shown = last.shown  # the same under other colours
+    else:
+        shown = _exhibits(regional, table)
+    charts = {exhibit: it.chart for exhibit, it in shown.items() if it.chart is not None}
+    drawn = {exhibit: draw(chart, mode) for exhibit, chart in charts.items()}
+    notes = {exhibit: chart_note(chart) for exhibit, chart in charts.items()}
+    return PartsContent(regional, table, shown, drawn, notes)
+
+
+def _exhibits(regional: Regional, table: pd.DataFrame) -> dict[str, Charted]:
+    results, shown = regional.results, dict[str, Charted]()
 
     def add(exhibit: RegionalExhibit, chart: Any, rows: pd.DataFrame) -> None:
-        asked = dataclasses.replace(settled, exhibit=exhibit)
+        asked = dataclasses.replace(regional.view, exhibit=exhibit)
         shown[exhibit] = Charted(asked, {results.study.id: results}, chart, rows)
 
     if table["n"].sum():
@@ -72,10 +83,7 @@ def compute_parts(
             add("falsification", *found)
         if len(results.classes) > 1:
             add("class-regions", *regional.class_regions())
-    charts = {exhibit: it.chart for exhibit, it in shown.items() if it.chart is not None}
-    drawn = {exhibit: draw(chart, mode) for exhibit, chart in charts.items()}
-    notes = {exhibit: chart_note(chart) for exhibit, chart in charts.items()}
-    return PartsContent(regional, table, shown, drawn, notes)
+    return shown
 
 
 def draw(chart: Chart, mode: Mode) -> Any:
