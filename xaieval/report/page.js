@@ -3,7 +3,7 @@
   const dark = JSON.parse(document.getElementById("dark-colours").textContent);
   const ground = window.matchMedia("(prefers-color-scheme: dark)");
   const plots = [...document.querySelectorAll(".plot")];
-  const drawn = new Map();
+  const drawn = new Map();  // plot -> what Bokeh made of it, once it was near
 
   // A figure is kept once, in its light colours; on a dark ground they are exchanged.
   const item = (plot) => {
@@ -12,19 +12,23 @@
       ground.matches && typeof value === "string" && value in dark ? dark[value] : value);
   };
 
-  const draw = async (plot) => {
-    if (drawn.get(plot) === ground.matches) return;
-    drawn.set(plot, ground.matches);
-    plot.replaceChildren();
-    await Bokeh.embed.embed_item(item(plot), plot.id);
-    plot.dataset.drawn = "yes";
+  // One after the other for each plot, so that a change of ground in between is not lost.
+  const draw = (plot) => {
+    const before = drawn.get(plot) ?? Promise.resolve(null);
+    drawn.set(plot, before.then(async (views) => {
+      views?.clear();
+      plot.replaceChildren();
+      const made = await Bokeh.embed.embed_item(item(plot), plot.id);
+      plot.dataset.drawn = ground.matches ? "dark" : "light";
+      return made;
+    }));
   };
 
   const near = new IntersectionObserver((entries) => {
-    for (const entry of entries) if (entry.isIntersecting) draw(entry.target);
+    for (const { isIntersecting, target } of entries) {
+      if (isIntersecting && !drawn.has(target)) draw(target);
+    }
   }, { rootMargin: "800px 0px" });
   for (const plot of plots) near.observe(plot);
-  ground.addEventListener("change", () => {
-    for (const plot of plots) if (drawn.has(plot)) draw(plot);
-  });
+  ground.addEventListener("change", () => [...drawn.keys()].forEach(draw));
 })();
