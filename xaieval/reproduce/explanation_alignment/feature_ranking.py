@@ -106,26 +106,37 @@ SIZES: Mapping[Size, Settings] = {
 
 @dataclass(frozen=True)
 class Rule:
-    """One way to rank: a method's maps under a score."""
+    """One way to rank: a method's maps under a score; ``short`` is for figures."""
 
     id: str
+    short: str
     label: str
     method: str
     metric: str
 
 
-PUBLISHED_IOU = Rule("published-iou", "Grad-CAM, IoU (published)", "gradcam", "iou")
+PUBLISHED_IOU = Rule("published-iou", "Grad-CAM IoU", "Grad-CAM, IoU (published)", "gradcam", "iou")
 PUBLISHED_FIRST = Rule(
-    "published-pointing", "Grad-CAM, first maximum (published)", "gradcam", PUBLISHED_POINTING
+    "published-pointing",
+    "Grad-CAM maximum",
+    "Grad-CAM, first maximum (published)",
+    "gradcam",
+    PUBLISHED_POINTING,
 )
-MASS = Rule("gradcam-mass", "Grad-CAM, mass accuracy", "gradcam", "mass_accuracy")
-LIFT = Rule("gradcam-lift", "Grad-CAM, lift", "gradcam", "lift")
-SALIENCY = Rule("saliency-lift", "saliency, lift", "saliency", "lift")
-GRADIENTS = Rule("ig-lift", "integrated gradients, lift", IG, "lift")
-SUMMED = Rule("gradient-iou", "summed gradient, IoU above mean + 1 std", GRADIENT, "iou[mean+1std]")
-RANDOM = Rule("random-iou", "random, IoU", "random", "iou")
-SOBEL = Rule("sobel-lift", "Sobel edges, lift", "sobel", "lift")
-CENTRE = Rule("centre-lift", "centre prior, lift", "centre_prior", "lift")
+MASS = Rule("gradcam-mass", "Grad-CAM mass", "Grad-CAM, mass accuracy", "gradcam", "mass_accuracy")
+LIFT = Rule("gradcam-lift", "Grad-CAM lift", "Grad-CAM, lift", "gradcam", "lift")
+SALIENCY = Rule("saliency-lift", "saliency lift", "saliency, lift", "saliency", "lift")
+GRADIENTS = Rule("ig-lift", "IG lift", "integrated gradients, lift", IG, "lift")
+SUMMED = Rule(
+    "gradient-iou",
+    "Σ gradient IoU",
+    "summed gradient, IoU above mean + 1 std",
+    GRADIENT,
+    "iou[mean+1std]",
+)
+RANDOM = Rule("random-iou", "random IoU", "random, IoU", "random", "iou")
+SOBEL = Rule("sobel-lift", "Sobel lift", "Sobel edges, lift", "sobel", "lift")
+CENTRE = Rule("centre-lift", "centre lift", "centre prior, lift", "centre_prior", "lift")
 RULES = (
     PUBLISHED_IOU,
     PUBLISHED_FIRST,
@@ -138,7 +149,8 @@ RULES = (
     SOBEL,
     CENTRE,
 )
-AREA = Rule("area", "area share", "", "area_share")
+AREA = Rule("area", "area", "area share", "", "area_share")
+SHORT = {rule.id: rule.short for rule in (*RULES, AREA)}
 PAIRS = (
     (PUBLISHED_IOU, AREA),
     (RANDOM, AREA),
@@ -466,7 +478,7 @@ def _charts(ranks: pd.DataFrame, agreements: pd.DataFrame, rests: str) -> tuple[
                 id=f"places-{arm.name}",
                 kind="heat",
                 title=f"Place of each feature for the {arm.text}, by rule",
-                table=part,
+                table=part.assign(rule=part["rule_id"].map(SHORT)),
                 x="rule",
                 y="feature",
                 value="rank",
@@ -490,21 +502,19 @@ def _charts(ranks: pd.DataFrame, agreements: pd.DataFrame, rests: str) -> tuple[
                 caption=f"A point per model and feature, mean over {rests}.",
             )
         )
-    pairs = agreements.assign(pair=agreements["first"] + " | " + agreements["second"])
+    pairs = agreements.assign(
+        pair=[f"{SHORT[a]} | {SHORT[b]}" for a, b in agreements[["first_id", "second_id"]].values]
+    )
     charts.append(
         Chart(
             id="agreements",
-            kind="bars",
+            kind="heat",
             title="How well two rankings of one model agree",
             table=pairs,
-            x="pair",
-            y="tau",
-            low="low",
-            high="high",
-            group="model",
-            y_label="Kendall's tau",
-            y_range=(-1.0, 1.0),
-            caption=f"{rests}; whiskers: 95 % two-way bootstrap.",
+            x="model",
+            y="pair",
+            value="tau",
+            caption=f"Kendall's tau over {rests}; intervals are in the table.",
         )
     )
     return tuple(charts)

@@ -151,7 +151,7 @@ def _alignments() -> Iterator[_Contrast]:
     for group, (unbiased, biased) in _MOUTH.items():
         yield _Contrast(
             f"mouth-{_slug(group)}",
-            f"mouth, {group}: unbiased − biased",
+            f"mouth, {group}".replace(" hair", ""),
             f"On faces with {group} the unbiased model's Grad-CAM overlaps the mouth more than the "
             "biased model's",
             _Side("unbiased", "mouth", (group,)),
@@ -160,7 +160,7 @@ def _alignments() -> Iterator[_Contrast]:
         )
     yield _Contrast(
         "mouth-smiling",
-        "mouth, unbiased: smiling − not",
+        "mouth, smiling − not",
         "The unbiased model's Grad-CAM overlaps the mouth more where it smiles than where not",
         _Side("unbiased", "mouth", _SMILING),
         _Side("unbiased", "mouth", _STRAIGHT),
@@ -168,7 +168,7 @@ def _alignments() -> Iterator[_Contrast]:
     )
     yield _Contrast(
         "hair-biased",
-        "hair: biased − unbiased",
+        "hair, all",
         "The biased model's Grad-CAM overlaps the hair more than the unbiased model's",
         _Side("biased", "hair"),
         _Side("unbiased", "hair"),
@@ -513,7 +513,7 @@ def _charts(
         Chart(
             id="contrasts",
             kind="bars",
-            title="Printed contrasts by IoU: positive as printed",
+            title="Contrasts by IoU: unbiased − biased (mouth), biased − unbiased (hair)",
             table=table[table["rule"].isin([rule for rule, _, of in _rules("") if "iou" in of])],
             x="contrast",
             y="difference",
@@ -521,7 +521,8 @@ def _charts(
             high="high",
             group="rule",
             y_label="difference of IoU",
-            caption="Bars above 0 have the printed sign. Whiskers: 95 % two-way bootstrap.",
+            caption="Bars above 0 have the printed sign; smiling − not is of the unbiased model. "
+            "Whiskers: 95 % two-way bootstrap.",
         )
     )
     return tuple(charts)
