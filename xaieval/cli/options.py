@@ -10,6 +10,7 @@ import click
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+PATH = click.Path(path_type=Path)
 
 
 class Seeds(click.ParamType):  # type: ignore[type-arg]

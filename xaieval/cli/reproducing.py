@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xaieval.cli.options import FILE, FOLDER
+from xaieval.cli.options import FILE, FOLDER, PATH
 from xaieval.cli.progress import shown
 from xaieval.errors import ConfigError
 from xaieval.progress import duration
@@ -28,7 +28,7 @@ SIGNS = {"holds": "✓", "does not hold": "✗", "cannot be tested here": "–"}
 @click.option("--out", type=FOLDER, help="Folder to write. [default: results/SYSTEM/EXPERIMENT]")
 @click.option("--device", default="auto", show_default=True, help="A torch device.")
 @click.option("--samples", type=click.IntRange(min=1), help="Explain at most so many images.")
-@click.option("--encoder-weights", type=FILE, help="Pretrained weights to start from.")
+@click.option("--encoder-weights", type=PATH, help="Pretrained weights: a file, or a folder.")
 @click.option("--report", "reported", is_flag=True, help="Write the report page too.")
 @click.option("--published", type=FILE, help="project-iml: JSON file of the published runs.")
 def reproduce(

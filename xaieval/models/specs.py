@@ -15,6 +15,7 @@ from xaieval.models.padding import PaddingMode
 from xaieval.models.preprocessing import HALF, Preprocessing
 from xaieval.models.resnet import resnet18, resnet50, resnet_head
 from xaieval.models.small_cnn import small_cnn
+from xaieval.models.torchvision_nets import PREFIX, torchvision_spec
 from xaieval.models.vgg import vgg16, vgg_head
 from xaieval.models.vit import vit_b_16, vit_tiny
 from xaieval.table import Table
@@ -74,7 +75,14 @@ def any_padding(encoder: Callable[[Size], Encoder]) -> Callable[[PaddingMode, Si
     return lambda padding, input_size: encoder(input_size)
 
 
-MODELS: Table[ModelSpec] = Table(
+class ModelTable(Table[ModelSpec]):
+    """The table; look-up also finds ``torchvision:<name>`` where torchvision is installed."""
+
+    def __getitem__(self, key: str) -> ModelSpec:
+        return torchvision_spec(key) if key.startswith(PREFIX) else super().__getitem__(key)
+
+
+MODELS: Table[ModelSpec] = ModelTable(
     "model",
     [
         ModelSpec(

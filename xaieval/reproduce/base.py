@@ -33,7 +33,8 @@ class Setup:
     samples : int, optional
         At most so many images are explained; default: as the size says.
     weights : Path, optional
-        Pretrained encoder weights, where an experiment starts from some.
+        Pretrained encoder weights, where an experiment starts from some: a file, or the folder of
+        several models' files.
     command : tuple of str
         Kept in what is written.
     report : callable

@@ -10,13 +10,27 @@ from xaieval.errors import ConfigError, ResultsError, unknown
 from xaieval.outcomes import About, Experiment, read_outcome, write_outcome
 from xaieval.reproduce.base import ExperimentSpec, Setup
 from xaieval.reproduce.celebamask_regions import CELEBAMASK_REGIONS
-from xaieval.reproduce.explanation_alignment import decoy_mnist, feature_ranking, smile_bias
+from xaieval.reproduce.explanation_alignment import (
+    decoy_mnist,
+    feature_ranking,
+    model_comparison,
+    smile_bias,
+    transfer,
+)
 from xaieval.reproduce.project_iml import PROJECT_IML
 from xaieval.table import Table
 
 EXPERIMENTS: Table[ExperimentSpec] = Table(
     "experiment",
-    (*PROJECT_IML, *CELEBAMASK_REGIONS, decoy_mnist.SPEC, smile_bias.SPEC, feature_ranking.SPEC),
+    (
+        *PROJECT_IML,
+        *CELEBAMASK_REGIONS,
+        decoy_mnist.SPEC,
+        smile_bias.SPEC,
+        feature_ranking.SPEC,
+        transfer.SPEC,
+        model_comparison.SPEC,
+    ),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +25,20 @@ STAGE = "one-shot transfer"
 _ROWS = 64
 
 
+def target_ids(dataset: Dataset) -> tuple[str, ...]:
+    """Return the images of the new task: its test part where it has one, as published, or all."""
+    test = tuple(record.id for record in dataset.records if record.layout_split == "test")
+    return test or dataset.ids
+
+
 def embed(
-    classifier: Classifier, dataset: Dataset, device: torch.device | str = "cpu"
+    classifier: Classifier,
+    dataset: Dataset,
+    ids: Sequence[str],
+    *,
+    device: torch.device | str = "cpu",
 ) -> np.ndarray[Any, Any]:
-    """Return the embeddings float32 (n, D) of a dataset's images: what its last layer reads.
+    """Return the embeddings float32 (n, D) of some images: what its last layer reads.
 
     Pictures become input as the classifier's own pictures do, whatever their size is.
     """
@@ -41,7 +51,7 @@ def embed(
     assert preprocessing is not None, "checkpoints say how pictures become input"
     classifier.module.to(device)
     pairs = pair_classifier(classifier)
-    found, ids = [], dataset.ids
+    found = []
     for start in range(0, len(ids), _ROWS):
         pictures = np.stack(
             [preprocessing.picture(dataset[it].image) for it in ids[start : start + _ROWS]]
@@ -67,7 +77,8 @@ def transfer_table(
     from xaieval.progress import Progress
     from xaieval.reproduce.explanation_alignment.one_shot import one_shot_accuracies
 
-    labels = np.array([dataset.label_of(it) for it in dataset.ids])
+    ids = target_ids(dataset)
+    labels = np.array([dataset.label_of(it) for it in ids])
     models = [(arm, *found) for arm, results in arms.items() for found in results.checkpoints()]
     rows, began = [], time.monotonic()
     for number, (arm, seed, _, path) in enumerate(models):
@@ -77,7 +88,7 @@ def transfer_table(
         found = _kept(kept, key)
         if found is None:
             device = pick_devices(setup.device)[0]
-            vectors = embed(load_checkpoint(path), dataset, device)
+            vectors = embed(load_checkpoint(path), dataset, ids, device=device)
             found = one_shot_accuracies(vectors, labels, draws=draws).tolist()
             write_json(kept, {"key": key, "accuracies": found})
         rows += [

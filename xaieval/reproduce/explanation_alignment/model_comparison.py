@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from xaieval.outcomes import (
@@ -23,6 +23,13 @@ from xaieval.outcomes import (
     untested,
 )
 from xaieval.reproduce.base import ExperimentSpec, Setup, Size
+from xaieval.reproduce.explanation_alignment.comparison_tables import (
+    SIMILAR,
+    comparison_charts,
+    link_table,
+    pair_table,
+    ranking_rows,
+)
 from xaieval.reproduce.explanation_alignment.model_pictures import same_images
 from xaieval.reproduce.explanation_alignment.zoo import (
     METHODS,
@@ -30,12 +37,10 @@ from xaieval.reproduce.explanation_alignment.zoo import (
     RULES,
     Member,
     baseline_table,
+    by_name,
     correlated,
-    correlation_row,
     model_table,
-    of_rule,
     right_of,
-    rule,
     run_family,
     scores_of,
 )
@@ -43,15 +48,10 @@ from xaieval.reproduce.explanation_alignment.zoo import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from xaieval.figures.chart import Chart
     from xaieval.study import Results
 
 SOURCE = "imagenet_model_comparison, github.com/mitvis/explanation_alignment at 79fb563f"
 OWN = "stated before the first run"
-SIMILAR = 0.02
-"""Models whose accuracies differ by less are similarly accurate."""
-REPLICATES = 20_000
-"""Resamples behind the corrected intervals, whose ends lie far out."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +123,26 @@ CLAIMS = (
 def run(setup: Setup) -> Outcome:
     """Train or load the family, score each model, and compare alignment with accuracy."""
     if setup.size == "whole":
-        from xaieval.reproduce.explanation_alignment.imagenet_models import PUBLISHED, run_imagenet
+        from xaieval.reproduce.explanation_alignment.imagenet_models import PUBLISHED
 
-        arms, members = run_imagenet(setup, PUBLISHED, id="model-comparison")
-        notes = ["Preprocessing, classes and images are the published ones."]
-        return _outcome(setup, arms, members, region="box", published=True, notes=notes)
+        return run_published(setup, PUBLISHED)
     return run_settings(setup, _SIZES[setup.size])
+
+
+def run_published(setup: Setup, names: Sequence[str]) -> Outcome:
+    """Compare pretrained models of torchvision on ImageNet with boxes."""
+    from xaieval.reproduce.explanation_alignment.imagenet_models import run_imagenet
+
+    arms, members = run_imagenet(setup, names, id="model-comparison")
+    notes = [
+        "Images are resized to 256 and cropped to 224, as published; weights are torchvision's "
+        "default ones of the installed version (published: of version 0.13).",
+        "Grad-CAM reads the last feature map before the pooling; the notebook reads the output of "
+        "a convolution inside the last block.",
+        "The notebook averages the accuracies of batches and divides the pointing game by all "
+        "images, those without a box in the crop included; here both are means over images.",
+    ]
+    return _outcome(setup, arms, members, region="box", published=True, notes=notes)
 
 
 def run_settings(setup: Setup, settings: _Settings) -> Outcome:
@@ -214,60 +228,6 @@ def _leaves_there(setup: Setup) -> bool:
     return True
 
 
-def similar_pairs(table: pd.DataFrame, *, within: float = SIMILAR) -> list[tuple[str, str]]:
-    """Return the pairs of models whose accuracies differ by less than ``within``.
-
-    >>> import pandas as pd
-    >>> table = pd.DataFrame({"model": ["a", "b", "c"], "accuracy": [0.70, 0.71, 0.80]})
-    >>> similar_pairs(table)
-    [('a', 'b')]
-    """
-    accuracy = dict(zip(table["model"], table["accuracy"], strict=True))
-    return [(a, b) for a, b in combinations(accuracy, 2) if abs(accuracy[a] - accuracy[b]) < within]
-
-
-def pair_table(scores: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Return how similarly accurate models differ in alignment, the clearest pair first.
-
-    Each pair stands once, the more aligned model first. ``low`` and ``high`` are Bonferroni's: of
-    k pairs each has an interval of 1 − 0.05 / k, paired over the images.
-    """
-    import pandas as pd
-
-    from xaieval.stats.contrasts import contrast
-
-    pairs = similar_pairs(table)
-    confidence = 1 - 0.05 / max(1, len(pairs))
-    means = table.set_index("model")
-    own = of_rule(scores, rule("iou"))
-    groups = {
-        model: frame.assign(seed=0)[["seed", "sample_id", "value"]]
-        for model, frame in own.groupby("model")
-    }
-    rows = []
-    for pair in pairs:
-        a, b = sorted(pair, key=lambda it: -means.loc[it, "iou"])
-        found = contrast(groups[a], groups[b], confidence=confidence, replicates=REPLICATES)
-        rows.append(
-            {
-                "a": a,
-                "b": b,
-                "accuracy_a": means.loc[a, "accuracy"],
-                "accuracy_b": means.loc[b, "accuracy"],
-                "iou_a": found.mean_a,
-                "iou_b": found.mean_b,
-                "difference": found.difference,
-                "low": found.low,
-                "high": found.high,
-                "images": found.n_images,
-                "pairs": len(pairs),
-            }
-        )
-    columns = ["a", "b", "accuracy_a", "accuracy_b", "iou_a", "iou_b", "difference", "low", "high"]
-    frame = pd.DataFrame(rows, columns=[*columns, "images", "pairs"])
-    return frame.sort_values("low", ascending=False, ignore_index=True)
-
-
 def _similar(claim: Claim, pairs: pd.DataFrame) -> Finding:
     if pairs.empty:
         return untested(claim, f"no two models have accuracies within {SIMILAR}")
@@ -294,12 +254,15 @@ def _outcome(
     published: bool,
     notes: Sequence[str],
 ) -> Outcome:
-    scores, right = scores_of(arms, region=region), right_of(arms)
+    import pandas as pd
+
+    split = None if published else "test"
+    scores, right = scores_of(arms, region=region, split=split), right_of(arms, split=split)
     table = model_table(scores, right, members)
     pairs = pair_table(scores, table)
-    links = _links(table)
-    rows = {row["y"]: row for row in links.to_dict("records")}
-    agreement = _agreement(scores, right)
+    links = link_table(table)
+    rows = by_name(links, "y")
+    agreement = ranking_rows(scores, right)
     tau = next(a for a in agreement if {a["first"], a["second"]} == {"iou", "mass"})
     best = GateResult(GATE, (float(table["accuracy"].max()),), GATE.text)
     known = {claim.id: claim for claim in CLAIMS}
@@ -356,7 +319,7 @@ def _outcome(
             Sheet(
                 "rankings",
                 "Do the rules rank the models alike?",
-                _frame(agreement),
+                pd.DataFrame(agreement),
                 "Kendall's tau between rankings, bootstrap over images.",
             ),
             Sheet(
@@ -366,7 +329,7 @@ def _outcome(
                 "Over all models and test images.",
             ),
         ),
-        charts=_charts(table, agreement),
+        charts=comparison_charts(table, agreement),
         pictures=(
             same_images(
                 setup,
@@ -386,102 +349,6 @@ def _outcome(
         notes=(*notes, *_notes(table, pairs)),
         studies=tuple(f"studies/{name}" for name in arms),
     )
-
-
-def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame(rows)
-
-
-def _links(table: pd.DataFrame) -> pd.DataFrame:
-    return _frame([correlation_row(table, "accuracy", it.id) for it in RULES])
-
-
-def _agreement(scores: pd.DataFrame, right: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return Kendall's tau between every two rankings of the models, accuracy among them."""
-    from xaieval.stats.rankings import ranking_agreement
-
-    columns = ["model", "sample_id", "value"]
-    tables = {"accuracy": right[columns]}
-    tables |= {it.id: of_rule(scores, it)[columns].dropna() for it in RULES}
-    rows = []
-    for first, second in combinations(tables, 2):
-        a, b = (tables[name].assign(seed=0) for name in (first, second))
-        found = ranking_agreement(a, b, item="model")
-        rows.append(
-            {
-                "first": first,
-                "second": second,
-                "tau": found.estimate,
-                "low": found.low,
-                "high": found.high,
-                "models": found.n_items,
-                "images": found.n_images,
-            }
-        )
-    return rows
-
-
-def _charts(table: pd.DataFrame, agreement: Sequence[Mapping[str, Any]]) -> tuple[Chart, ...]:
-    import pandas as pd
-
-    from xaieval.figures.chart import Chart
-
-    trait = "width" if "width" in table else "architecture"
-    grouped = table.assign(family=[f"{trait} {value}" for value in table[trait]])
-    charts = [
-        Chart(
-            id=f"accuracy-{found.id}",
-            kind="points",
-            title=f"Accuracy against alignment: {found.label}",
-            table=grouped,
-            x="accuracy",
-            y=found.id,
-            low=f"{found.id}_low",
-            high=f"{found.id}_high",
-            group="family",
-            x_label="accuracy on the test images",
-            y_label=found.label,
-            trend=True,
-            caption="A point per model; whiskers: 95 % bootstrap over images; least-squares line.",
-        )
-        for found in RULES
-        if found.id in ("iou", "pointing", "mass")
-    ]
-    ranks = table[["model", "accuracy", "iou", "mass"]].copy()
-    for name in ("accuracy", "iou", "mass"):
-        ranks[name] = ranks[name].rank(ascending=False)
-    long = ranks.melt("model", var_name="by", value_name="place").sort_values("place")
-    charts.append(
-        Chart(
-            id="ranking",
-            kind="heat",
-            title="Place of each model by accuracy, IoU and mass accuracy",
-            table=long.sort_values(["by", "place"]),
-            x="by",
-            y="model",
-            value="place",
-            caption="1 is the best; equal values share their mean place.",
-        )
-    )
-    mirrored = [
-        *agreement,
-        *({**row, "first": row["second"], "second": row["first"]} for row in agreement),
-    ]
-    charts.append(
-        Chart(
-            id="agreement",
-            kind="heat",
-            title="Agreement of rankings (Kendall's tau)",
-            table=pd.DataFrame(mirrored),
-            x="first",
-            y="second",
-            value="tau",
-            caption="1: the same order of models; 0: none in common; −1: the reverse order.",
-        )
-    )
-    return tuple(charts)
 
 
 def _notes(table: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, ...]:

@@ -24,14 +24,21 @@ from xaieval.outcomes import (
     untested,
 )
 from xaieval.reproduce.base import ExperimentSpec, Setup, Size
+from xaieval.reproduce.explanation_alignment.embedding import target_ids, transfer_table
+from xaieval.reproduce.explanation_alignment.transfer_tables import (
+    add_transfer,
+    link_table,
+    rival_gap,
+    transfer_charts,
+)
 from xaieval.reproduce.explanation_alignment.zoo import (
     METHODS,
     METRICS,
     RULES,
     Member,
     baseline_table,
+    by_name,
     correlated,
-    correlation_row,
     model_table,
     right_of,
     run_family,
@@ -42,7 +49,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from xaieval.datasets import Dataset
-    from xaieval.figures.chart import Chart
     from xaieval.study import Results
 
 SOURCE = "cifar100_transfer_learning, github.com/mitvis/explanation_alignment at 79fb563f"
@@ -113,7 +119,9 @@ CLAIMS = (
 def run(setup: Setup) -> Outcome:
     """Train or load the source models, move each to the new task, and correlate."""
     if setup.size == "whole":
-        return _run_whole(setup)
+        from xaieval.reproduce.explanation_alignment.imagenet_models import PUBLISHED
+
+        return run_published(setup, PUBLISHED)
     return run_settings(setup, _SIZES[setup.size])
 
 
@@ -138,24 +146,22 @@ def run_settings(setup: Setup, settings: _Settings) -> Outcome:
     )
 
 
-def _run_whole(setup: Setup) -> Outcome:
-    from xaieval.reproduce.explanation_alignment.imagenet_models import (
-        PUBLISHED,
-        open_beside,
-        run_imagenet,
-    )
+def run_published(setup: Setup, names: Sequence[str], *, draws: int = _WHOLE_DRAWS) -> Outcome:
+    """Move pretrained models of torchvision to CIFAR-100."""
+    from xaieval.datasets import open_dataset
+    from xaieval.reproduce.explanation_alignment.imagenet_models import data_folder, run_imagenet
 
-    target = open_beside(setup, "cifar100", split="test")
-    arms, members = run_imagenet(setup, PUBLISHED, id="transfer")
-    scores, right = scores_of(arms, region="box"), right_of(arms)
+    target = open_dataset("cifar100", data_folder(setup, "cifar100"))
+    arms, members = run_imagenet(setup, names, id="transfer")
+    scores, right = scores_of(arms, region="box", split=None), right_of(arms, split=None)
     table = model_table(scores, right, members)
     table["accuracy_own"] = table["accuracy"]
     notes = (
         "Published: 195 models of the package timm, one draw of the shots, embeddings as the "
-        "models put them out. Here: the models of torchvision, the input of the last layer as "
-        f"embedding, {_WHOLE_DRAWS} draws.",
+        "models put them out. Here: models of torchvision, the input of the last layer as "
+        f"embedding, {draws} draws.",
     )
-    return _outcome(setup, arms, table, scores, target, draws=_WHOLE_DRAWS, notes=notes)
+    return _outcome(setup, arms, table, scores, target, draws=draws, notes=notes)
 
 
 def family(settings: _Settings) -> Iterator[Member]:
@@ -228,64 +234,6 @@ def _own_accuracy(right: pd.DataFrame, own: Mapping[str, str]) -> dict[str, floa
     return {str(k): float(v) for k, v in mine.groupby("model")["value"].mean().items()}
 
 
-def add_transfer(table: pd.DataFrame, draws: pd.DataFrame) -> pd.DataFrame:
-    """Return the table of models with the mean one-shot accuracy, its interval and its spread.
-
-    The interval is a bootstrap over the draws: how far the mean over draws is settled.
-    """
-    from xaieval.stats.bootstrap import two_way
-
-    table = table.copy()
-    for model, group in draws.groupby("model"):
-        frame = group.assign(seed=0, sample_id=group["draw"].astype(str))
-        found = two_way(frame[["seed", "sample_id", "value"]])
-        row = table["model"] == model
-        table.loc[row, "transfer"] = found.estimate
-        table.loc[row, "transfer_low"], table.loc[row, "transfer_high"] = found.low, found.high
-        table.loc[row, "transfer_std"] = group["value"].std(ddof=0)
-        table.loc[row, "transfer_median"] = group["value"].median()
-        table.loc[row, "draws"] = len(group)
-    return table
-
-
-def rival_gap(
-    table: pd.DataFrame, predictor: str, rival: str, *, y: str = "transfer"
-) -> tuple[float, float, float]:
-    """Return r(predictor, y) − r(rival, y) over the models, and its 95 % interval.
-
-    Both correlations are of the same models and the same y. The interval combines Fisher's of
-    each, minding how they depend on each other (Zou 2007, Psychological Methods 12:399,
-    section "Overlapping"). NaN for fewer than 4 models.
-
-    >>> import pandas as pd
-    >>> table = pd.DataFrame({"a": [1, 2, 3, 5, 4], "b": [2, 1, 3, 4, 5], "transfer": range(5)})
-    >>> gap, low, high = rival_gap(table, "a", "b")
-    >>> round(gap, 6), bool(low < 0 < high)
-    (0.0, True)
-    """
-    from xaieval.stats.correlation import correlation
-
-    rows = table[[predictor, rival, y]].dropna()
-    first, second = (correlation(rows[name], rows[y]) for name in (predictor, rival))
-    between = correlation(rows[predictor], rows[rival]).r
-    gap = first.r - second.r
-    shared = _dependence(first.r, second.r, between)
-    down, up = first.r - first.low, second.high - second.r
-    low = gap - (down**2 + up**2 - 2 * shared * down * up) ** 0.5
-    up, down = first.high - first.r, second.r - second.low
-    high = gap + (up**2 + down**2 - 2 * shared * up * down) ** 0.5
-    return gap, low, high
-
-
-def _dependence(a: float, b: float, between: float) -> float:
-    """Return the correlation of two correlations with the same third quantity, in [−1, 1]."""
-    size = (1 - a * a) * (1 - b * b)
-    if not size > 0:
-        return 0.0
-    found = (between - a * b / 2) * (1 - a * a - b * b - between * between) + between**3
-    return min(max(found / size, -1.0), 1.0)
-
-
 def _outcome(
     setup: Setup,
     arms: Mapping[str, Results],
@@ -296,16 +244,12 @@ def _outcome(
     draws: int,
     notes: Sequence[str],
 ) -> Outcome:
-    import pandas as pd
-
-    from xaieval.reproduce.explanation_alignment.embedding import transfer_table
-
     drawn = transfer_table(setup, arms, target, draws=draws)
     table = add_transfer(table, drawn)
-    predictors = [*(it.id for it in RULES), *RIVALS]
-    links = pd.DataFrame([correlation_row(table, name, "transfer") for name in predictors])
-    links["draws_positive"] = [_share_positive(table, drawn, name) for name in predictors]
-    rows = {row["x"]: row for row in links.to_dict("records")}
+    rules = (it.id for it in RULES if table[it.id].notna().any())
+    predictors = [*rules, *RIVALS]
+    links = link_table(table, drawn, predictors)
+    rows = by_name(links, "x")
     chance = 1 / len(target.class_names)
     gates = (
         GateResult(SOURCE_GATE, tuple(table["accuracy_own"]), SOURCE_GATE.text),
@@ -359,91 +303,19 @@ def _outcome(
                 "Over all models and test images.",
             ),
         ),
-        charts=_charts(table, links, drawn, target.name, chance),
+        charts=transfer_charts(table, links, drawn, target.name, chance),
         pictures=_pictures(setup, arms, table),
         facts={
             "models": table.to_dict("records"),
             "links": links.to_dict("records"),
             "target": target.name,
-            "target_images": len(target),
+            "target_images": len(target_ids(target)),
             "chance": chance,
             "draws": draws,
         },
         notes=(*notes, *_notes(table, target, draws, chance)),
         studies=tuple(f"studies/{name}" for name in arms),
     )
-
-
-def _share_positive(table: pd.DataFrame, drawn: pd.DataFrame, name: str) -> float:
-    """Return the share of draws whose correlation over the models is above 0."""
-    wide = drawn.pivot(index="draw", columns="model", values="value")[table["model"]]
-    found = wide.T.reset_index(drop=True).corrwith(table[name].reset_index(drop=True))
-    return float((found.dropna() > 0).mean()) if found.notna().any() else float("nan")
-
-
-def _charts(
-    table: pd.DataFrame, links: pd.DataFrame, drawn: pd.DataFrame, target: str, chance: float
-) -> tuple[Chart, ...]:
-    from xaieval.figures.chart import Chart
-
-    group = "colour" if "colour" in table else "architecture"
-    labels = {it.id: it.label for it in RULES} | {
-        "accuracy": "accuracy on the test images",
-        "accuracy_own": "accuracy on images like those trained on",
-    }
-    charts = [
-        Chart(
-            id=f"transfer-{name}",
-            kind="points",
-            title=f"One-shot accuracy against {labels[name]}",
-            table=table,
-            x=name,
-            y="transfer",
-            low="transfer_low",
-            high="transfer_high",
-            group=group,
-            x_label=labels[name],
-            y_label=f"one-shot accuracy, {target}",
-            lines_at=((chance, "chance"),),
-            trend=True,
-            caption="A point per model; whiskers: 95 % over draws; least-squares line.",
-        )
-        for name in ("iou", "pointing", "mass", "accuracy_own")
-    ]
-    bars = links.assign(predictor=links["x"].map(labels), kind="Pearson's r")
-    charts.append(
-        Chart(
-            id="predictors",
-            kind="bars",
-            title="What goes with one-shot transfer",
-            table=bars,
-            x="predictor",
-            y="pearson",
-            low="low",
-            high="high",
-            y_label="Pearson's r over models",
-            caption="Whiskers: 95 %. The accuracies are alignment's rivals.",
-        )
-    )
-    ordered = table.sort_values("transfer")["model"].tolist()
-    short = {model: f"{place + 1}" for place, model in enumerate(ordered)}
-    charts.append(
-        Chart(
-            id="draws",
-            kind="boxes",
-            title="How much the drawn image matters",
-            table=drawn.assign(place=drawn["model"].map(short)).sort_values(
-                "place", key=lambda it: it.astype(int)
-            ),
-            x="place",
-            y="value",
-            x_label="model, from the least to the most accurate on the new task",
-            y_label=f"one-shot accuracy, {target}",
-            lines_at=((chance, "chance"),),
-            caption="A point per draw of one image per class.",
-        )
-    )
-    return tuple(charts)
 
 
 def _pictures(
@@ -461,14 +333,13 @@ def _pictures(
 def _notes(table: pd.DataFrame, target: Dataset, draws: int, chance: float) -> tuple[str, ...]:
     low, high = table["transfer"].min(), table["transfer"].max()
     return (
-        f"New task: {target.name}, {len(target)} images of {len(target.class_names)} classes, "
-        f"chance {chance:.3f}. One-shot accuracies span {low:.3f} to {high:.3f}; the draws alone "
+        f"New task: {target.name}, {len(target_ids(target))} images of "
+        f"{len(target.class_names)} classes, chance {chance:.3f}. One-shot accuracies span "
+        f"{low:.3f} to {high:.3f}; the draws alone "
         f"spread by {table['transfer_std'].mean():.3f} (std), so that a single draw, as published, "
         "says little.",
         f"Logistic regression as in the notebook (C = 1) on {draws} draws of one image per class, "
         "the same for all models; embedding: what the last layer reads.",
-        "Models that learned colour may well transfer better to pictures where colour matters: "
-        "alignment with the digit measures the reasons on the source task, not the features.",
     )
 
 

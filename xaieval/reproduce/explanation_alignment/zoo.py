@@ -87,27 +87,29 @@ def run_family(
     return arms
 
 
-def scores_of(arms: Mapping[str, Results], *, region: str) -> pd.DataFrame:
+def scores_of(
+    arms: Mapping[str, Results], *, region: str, split: str | None = "test"
+) -> pd.DataFrame:
     """Return the test scores of every model and its accuracy per image, column ``model`` added.
 
-    A model is an arm's training with one seed: ``<arm>/<seed>``.
+    A model is an arm's training with one seed: ``<arm>/<seed>``. ``split`` None: of all images.
     """
     import pandas as pd
 
     parts = []
     for name, results in arms.items():
-        frame = results.scores(split="test", region=region)
+        frame = results.scores(split=split, region=region)
         parts.append(frame.assign(arm=name, model=name + "/" + frame["seed"].astype(str)))
     return pd.concat(parts, ignore_index=True)
 
 
-def right_of(arms: Mapping[str, Results]) -> pd.DataFrame:
+def right_of(arms: Mapping[str, Results], *, split: str | None = "test") -> pd.DataFrame:
     """Return a row per model and test image, ``value`` 1.0 where the model is right."""
     import pandas as pd
 
     parts = []
     for name, results in arms.items():
-        frame = results.predictions(split="test")
+        frame = results.predictions(split=split)
         model = name + "/" + frame["seed"].astype(str)
         parts.append(frame.assign(arm=name, model=model, value=frame["correct"].astype(float)))
     return pd.concat(parts, ignore_index=True)
@@ -201,6 +203,12 @@ def correlation_row(table: pd.DataFrame, x: str, y: str) -> dict[str, Any]:
         "arms": int(table["arm"].nunique()),
         "needed": linear.needed,
     }
+
+
+def by_name(table: pd.DataFrame, column: str) -> dict[str, dict[str, Any]]:
+    """Return the rows of a table by the text in a column."""
+    rows = ({str(k): v for k, v in row.items()} for row in table.to_dict("records"))
+    return {str(row[column]): row for row in rows}
 
 
 def correlated(claim: Claim, row: Mapping[str, Any]) -> Finding:
