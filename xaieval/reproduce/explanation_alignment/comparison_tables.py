@@ -136,32 +136,32 @@ def comparison_charts(
         for found in RULES
         if found.id in ("iou", "pointing", "mass")
     ]
-    ranks = table[["model", "accuracy", "iou", "mass"]].copy()
+    labels = {"accuracy": "accuracy"} | {it.id: it.label for it in RULES}
+    ranks = table[["model", "accuracy", "iou", "mass"]].sort_values("accuracy", ascending=False)
     for name in ("accuracy", "iou", "mass"):
         ranks[name] = ranks[name].rank(ascending=False)
-    long = ranks.melt("model", var_name="by", value_name="place").sort_values("place")
+    long = ranks.rename(columns=labels).melt("model", var_name="by", value_name="place")
     charts.append(
         Chart(
             id="ranking",
             kind="heat",
             title="Place of each model by accuracy, IoU and mass accuracy",
-            table=long.sort_values(["by", "place"]),
+            table=long,
             x="by",
             y="model",
             value="place",
             caption="1 is the best; equal values share their mean place.",
         )
     )
-    mirrored = [
-        *agreement,
-        *({**row, "first": row["second"], "second": row["first"]} for row in agreement),
+    named = [
+        {**row, "first": labels[row["first"]], "second": labels[row["second"]]} for row in agreement
     ]
     charts.append(
         Chart(
             id="agreement",
             kind="heat",
             title="Agreement of rankings (Kendall's tau)",
-            table=pd.DataFrame(mirrored),
+            table=pd.DataFrame(named),
             x="first",
             y="second",
             value="tau",

@@ -39,6 +39,7 @@ from xaieval.reproduce.explanation_alignment.zoo import (
     baseline_table,
     by_name,
     correlated,
+    floor_note,
     model_table,
     right_of,
     run_family,
@@ -189,6 +190,8 @@ def _study(setup: Setup, settings: _Settings) -> tuple[dict[str, dict[str, Any]]
             "Data: drawn hazelnuts; the good ones have no defect and are left out of every "
             "alignment, not of the accuracy."
         ]
+    cell = 16 * 16 / (size[0] * size[1])
+    notes.append(f"A cell of Grad-CAM's grid (16 px) is {100 * cell:.1f} % of the picture.")
     if setup.samples:
         data["filters"] = {"per_class": setup.samples}
     model = {"arch": "small-cnn", "input_size": size, "decoder": False}
@@ -346,7 +349,7 @@ def _outcome(
             "rankings": agreement,
             "region": region,
         },
-        notes=(*notes, *_notes(table, pairs)),
+        notes=(*notes, *_notes(table, pairs), floor_note(table, scores)),
         studies=tuple(f"studies/{name}" for name in arms),
     )
 

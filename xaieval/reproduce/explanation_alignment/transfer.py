@@ -39,6 +39,7 @@ from xaieval.reproduce.explanation_alignment.zoo import (
     baseline_table,
     by_name,
     correlated,
+    floor_note,
     model_table,
     right_of,
     run_family,
@@ -313,7 +314,7 @@ def _outcome(
             "chance": chance,
             "draws": draws,
         },
-        notes=(*notes, *_notes(table, target, draws, chance)),
+        notes=(*notes, *_notes(table, target, draws, chance), floor_note(table, scores)),
         studies=tuple(f"studies/{name}" for name in arms),
     )
 

@@ -175,6 +175,22 @@ def baseline_table(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def floor_note(table: pd.DataFrame, scores: pd.DataFrame) -> str:
+    """Return in words how the models' IoU compares with that of maps without a model."""
+    iou = scores[scores["metric_key"] == "iou"]
+    without = {name: iou[iou["method_id"] == name]["value"].mean() for name in BASELINES}
+    best = max(without, key=lambda name: without[name])
+    above = int((table["iou_low"] > without[best]).sum())
+    listed = ", ".join(f"{name} {value:.3f}" for name, value in without.items())
+    area = scores[scores["metric_key"] == "area_share"]["value"]
+    return (
+        f"IoU of Grad-CAM over the models: mean {table['iou'].mean():.3f}; maps without a model: "
+        f"{listed}. The whole interval of {above} of {len(table)} models lies above the best of "
+        f"these. The mask covers {100 * area.mean():.1f} % of the picture on average, "
+        f"{100 * area.median():.1f} % in the middle."
+    )
+
+
 def correlation_row(table: pd.DataFrame, x: str, y: str) -> dict[str, Any]:
     """Return how two columns go together over the models: r, rho, p, the interval, what is needed.
 
