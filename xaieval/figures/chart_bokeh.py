@@ -40,6 +40,8 @@ from xaieval.figures.palette import INKS, Ink, Mode
 
 _SIZES = {"square": 6.8, "triangle": 8.5, "inverted_triangle": 8.5, "star": 10.0}  # look equal
 
+_HEIGHT_PX = 370  # with one line of legend and one of names
+
 
 def draw_chart(
     chart: Chart, *, mode: Mode = "light", width: int | None = None, height: int | None = None
@@ -58,7 +60,7 @@ def draw_chart(
     mode : "light" or "dark"
         Ground of the page.
     width, height : int, optional
-        Pixels. Default: as wide as the page, height as the kind needs.
+        Pixels. Default: as wide as the page, as high as legend and names need.
 
     Returns
     -------
@@ -71,7 +73,12 @@ def draw_chart(
         return draw_heat(chart, ink=ink, width=width, height=height)
     parts = chart_parts(chart, mode=mode)
     fig = empty_figure(
-        chart, ink, x_range=parts.x_range, y_range=parts.y_range, width=width, height=height or 380
+        chart,
+        ink,
+        x_range=parts.x_range,
+        y_range=parts.y_range,
+        width=width,
+        height=height or _HEIGHT_PX,
     )
     fig.xgrid.grid_line_color = None if parts.ticks else ink.line
     fig.ygrid.grid_line_color = ink.line
@@ -93,9 +100,11 @@ def draw_chart(
     fig.add_tools(HoverTool(renderers=[marked], tooltips=row_hover(chart), point_policy=SNAP))
     if "id" in parts.rows:
         fig.add_tools(TapTool(renderers=[marked]))
-    add_legend(fig, chart, parts, marked, signs=signs, ink=ink, width=width)
+    beside = add_legend(fig, chart, parts, marked, signs=signs, ink=ink, width=width)
     if parts.ticks:
-        put_names(fig.xaxis, list(parts.ticks.values()), (width or WIDTH_PX) - 70)
+        beside += put_names(fig.xaxis, list(parts.ticks.values()), (width or WIDTH_PX) - 70)
+    if height is None:
+        fig.height += round(beside)
     style_axes(fig, ink)
     return fig
 
@@ -180,6 +189,9 @@ def _draw_bars(fig: Any, chart: Chart, source: ColumnDataSource, ink: Ink) -> An
         fill_color="colour",
         fill_alpha=0.78,
         line_color="colour",
+        hatch_pattern="hatch",
+        hatch_color=ink.band,
+        hatch_scale=9,
         nonselection_fill_alpha=0.3,
         name="rows",
     )

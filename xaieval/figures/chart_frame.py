@@ -12,11 +12,12 @@ from bokeh.plotting import figure
 
 from xaieval.figures.axes import FONT
 from xaieval.figures.chart import Chart
-from xaieval.figures.chart_names import fitted
+from xaieval.figures.chart_names import columns_for, fitted
 from xaieval.figures.chart_parts import Parts
 from xaieval.figures.palette import Ink
 
 SIGN_PX = 7.0  # mean width of a sign at 12 px
+_LINE_PX = 15
 WIDTH_PX = 860  # what texts are laid out for when the figure fills its page
 
 
@@ -41,13 +42,18 @@ def empty_figure(
     )
 
 
-def put_names(axis: Any, names: list[str], room: float) -> None:
-    """Put names at 0, 1, 2, …: in lines where they fit so, else slanted."""
+def put_names(axis: Any, names: list[str], room: float) -> float:
+    """Put names at 0, 1, 2, …: in lines where they fit so, else slanted.
+
+    Returns how much more height (px) they take than one line does.
+    """
     lines, slanted = fitted(names, int(room / max(len(names), 1) / SIGN_PX))
-    if slanted:
-        axis.major_label_orientation = math.pi / 5
     axis.ticker = FixedTicker(ticks=list(range(len(names))))
     axis.major_label_overrides = dict(enumerate(lines))
+    if slanted:
+        axis.major_label_orientation = math.pi / 5
+        return max(map(len, lines)) * SIGN_PX * math.sin(math.pi / 5)
+    return max((text.count("\n") for text in lines), default=0) * _LINE_PX
 
 
 def add_legend(
@@ -59,10 +65,11 @@ def add_legend(
     signs: Mapping[str, Any],
     ink: Ink,
     width: int | None,
-) -> None:
+) -> float:
     """Name the series above the figure, as many beside each other as there is room for.
 
-    ``signs`` names the other renderers that need a name: text -> renderer.
+    ``signs`` names the other renderers that need a name: text -> renderer. Returns how much more
+    height (px) the legend takes than one line does.
     """
     first = {key: i for i, key in reversed(list(enumerate(parts.rows["key"])))}
     items = [
@@ -74,13 +81,14 @@ def add_legend(
         LegendItem(label={"value": text}, renderers=[renderer]) for text, renderer in signs.items()
     ]
     if not items:
-        return
-    longest = max(len(item.label["value"]) for item in items)
+        return 0.0
+    lengths = [len(item.label["value"]) * SIGN_PX + 42 for item in items]
+    columns = columns_for(lengths, (width or WIDTH_PX) - 40)
     fig.add_layout(
         Legend(
             items=items,
             orientation="horizontal",
-            ncols=max(int((width or WIDTH_PX) * 0.9 / (longest * SIGN_PX + 40)), 1),
+            ncols=columns,
             location="left",
             border_line_color=None,
             background_fill_alpha=0,
@@ -88,12 +96,15 @@ def add_legend(
             label_text_font=FONT,
             label_text_font_size="12px",
             label_standoff=4,
-            spacing=14,
+            glyph_height=16,
+            label_height=16,
+            spacing=8,
             padding=2,
             margin=4,
         ),
         "above",
     )
+    return (-(-len(items) // columns) - 1) * 24.0
 
 
 def row_hover(chart: Chart) -> str:

@@ -23,15 +23,19 @@ from xaieval.figures.palette import (
     method_marks,
 )
 
+HATCHES = ("blank", "right_diagonal_line", "dot", "diagonal_cross", "horizontal_line")
+"""Bokeh's names."""
+
 
 @dataclass(frozen=True)
 class Series:
-    """One colour and mark of a chart."""
+    """One colour and mark of a chart; bars that share a colour differ by their hatch."""
 
     key: str
     label: str
     colour: str
     mark: str
+    hatch: str = "blank"
 
 
 def series_of(chart: Chart, keys: pd.Series[str], mode: Mode) -> tuple[Series, ...]:
@@ -50,7 +54,12 @@ def series_of(chart: Chart, keys: pd.Series[str], mode: Mode) -> tuple[Series, .
     for i, (key, colour) in enumerate(zip(others, spare, strict=True)):
         colours[key] = colour
         marks[key] = MARKS[(i + len(methods)) % len(MARKS)]
-    return tuple(Series(key, name_of(key), colours[key], marks[key]) for key in order)
+    seen = [colours[key] for key in order]
+    hatches = [HATCHES[seen[:i].count(colour) % len(HATCHES)] for i, colour in enumerate(seen)]
+    return tuple(
+        Series(key, name_of(key), colours[key], marks[key], hatch)
+        for key, hatch in zip(order, hatches, strict=True)
+    )
 
 
 def row_keys(chart: Chart, by_name: bool) -> list[str]:
@@ -167,7 +176,38 @@ def fitted(names: Sequence[str], signs: int) -> tuple[list[str], bool]:
     return [name.replace("\n", " · ") for name in names], True
 
 
+def columns_for(lengths: Sequence[float], room: float) -> int:
+    """Return in how many columns texts of these lengths stand, row by row, in a given width.
+
+    >>> columns_for([50, 50, 50], 200), columns_for([50, 150, 50], 210), columns_for([500], 100)
+    (3, 2, 1)
+    """
+    for count in range(len(lengths), 1, -1):
+        if sum(max(lengths[i::count]) for i in range(count)) <= room:
+            return count
+    return 1
+
+
 _WRAP: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+
+
+def cell_texts(values: Sequence[float]) -> list[str]:
+    """Return the numbers of a heat map's cells, all with the same number of decimals.
+
+    >>> cell_texts([1.0, 12.0]), cell_texts([1.5, 12.0]), cell_texts([0.25, 0.0037, math.nan])
+    (['1', '12'], ['1.5', '12.0'], ['0.25', '0.00', '–'])
+    >>> cell_texts([0.08, 0.0037])
+    ['0.080', '0.004']
+    """
+    finite = [value for value in values if math.isfinite(value)]
+    largest = max(map(abs, finite), default=0.0)
+    decimals = 0 if largest >= 100 else 1 if largest >= 10 else 2 if largest >= 0.1 else 3
+    while decimals and all(round(value, decimals - 1) == value for value in finite):
+        decimals -= 1
+    return [
+        f"{value:.{decimals}f}".replace("-", "−") if math.isfinite(value) else number_text(value)
+        for value in values
+    ]
 
 
 def cell_ink(value: float, low: float, high: float) -> str:

@@ -16,6 +16,7 @@ from xaieval.figures.boxes import count_text
 from xaieval.figures.chart import Chart
 from xaieval.figures.chart_names import (
     Series,
+    cell_texts,
     is_number,
     name_of,
     names_in_order,
@@ -50,7 +51,7 @@ class Parts:
     ----------
     rows : DataFrame
         One per row that is drawn: ``x, y, low, high, reference`` (numbers; NaN where absent),
-        ``left, right`` (edges of a bar), ``label, name, category, colour, mark`` (texts) and
+        ``left, right`` (edges of a bar), ``label, name, category, colour, mark, hatch`` (texts) and
         ``id``, where the chart's table has one.
     boxes : DataFrame
         One per box: ``x, left, right, q1, median, q3, whisker_low, whisker_high, n, mean, name,
@@ -115,6 +116,7 @@ def chart_parts(chart: Chart, *, mode: Mode = "light") -> Parts:
         name=[look[key].label for key in rows["key"]],
         colour=[look[key].colour for key in rows["key"]],
         mark=[look[key].mark for key in rows["key"]],
+        hatch=[look[key].hatch for key in rows["key"]],
     )
     y_range = chart.y_range or _range(
         [*(rows[c] for c in ("y", "low", "high", "reference")), [at for at, _ in chart.lines_at]],
@@ -195,7 +197,7 @@ def heat_parts(chart: Chart) -> Heat:
             "x": [float(x_order.index(name)) for name in x_names],
             "y": [float(len(y_order) - 1 - y_order.index(name)) for name in y_names],
             "value": value,
-            "text": [number_text(v, decimals=2) for v in value],
+            "text": cell_texts(value.tolist()),
             "x_name": [name_of(name) for name in x_names],
             "y_name": [name_of(name) for name in y_names],
         }

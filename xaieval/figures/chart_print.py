@@ -7,10 +7,10 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 
 from xaieval.figures.chart import Chart
-from xaieval.figures.chart_names import cell_ink, fitted, wrapped
+from xaieval.figures.chart_names import Series, cell_ink, columns_for, fitted, wrapped
 from xaieval.figures.chart_parts import (
     FEW_CELLS,
     FEW_DOTS,
@@ -26,6 +26,14 @@ from xaieval.figures.palette import INKS, Ink, Mode
 from xaieval.figures.printed import LETTERS, STYLE, new_figure, quiet
 from xaieval.figures.saving import figure_bytes
 
+# Bokeh's hatches in matplotlib's signs.
+HATCHES = {
+    "blank": None,
+    "right_diagonal_line": "////",
+    "dot": "...",
+    "diagonal_cross": "xxxx",
+    "horizontal_line": "----",
+}
 _WIDTH_IN = 6.4
 _SIGN_IN = 0.068  # mean width of a sign at 8 points
 
@@ -106,7 +114,16 @@ def _boxes(axes: Any, chart: Chart, parts: Parts, ink: Ink) -> None:
 
 def _bars(axes: Any, chart: Chart, parts: Parts, ink: Ink) -> None:
     rows = parts.rows
-    axes.bar(rows["x"], rows["y"], rows["right"] - rows["left"], color=rows["colour"], alpha=0.85)
+    axes.bar(
+        rows["x"],
+        rows["y"],
+        rows["right"] - rows["left"],
+        color=rows["colour"],
+        alpha=0.85,
+        hatch=[HATCHES[name] for name in rows["hatch"]],
+        edgecolor=ink.band,
+        linewidth=0,
+    )
     axes.axhline(0, color=ink.line, linewidth=0.8)
     if chart.low and chart.high:
         axes.vlines(rows["x"], rows["low"], rows["high"], color=ink.text, linewidth=1)
@@ -180,18 +197,7 @@ def _names(axis: Any, names: list[str], room_in: float) -> None:
 def _legend(figure: Any, chart: Chart, parts: Parts, ink: Ink, width: float) -> None:
     handles: list[Any] = []
     if chart.group and len(parts.series) > 1:
-        handles = [
-            Line2D(
-                [],
-                [],
-                linestyle="-" if chart.kind == "lines" else "",
-                color=one.colour,
-                marker="s" if chart.kind == "bars" else LETTERS[one.mark],
-                markersize=5,
-                label=_plain(one.label),
-            )
-            for one in parts.series
-        ]
+        handles = [_handle(chart, one, ink) for one in parts.series]
     if chart.kind == "boxes":
         handles.append(Line2D([], [], color=ink.text, linewidth=2, label="median"))
         handles.append(Line2D([], [], color=ink.text, linewidth=1.2, ls="--", label="mean"))
@@ -203,14 +209,35 @@ def _legend(figure: Any, chart: Chart, parts: Parts, ink: Ink, width: float) -> 
         text = _plain(chart.reference.replace("_", " "))
         handles.append(Line2D([], [], color=ink.text, linewidth=2, label=text))
     if handles:
-        longest = max(len(handle.get_label()) for handle in handles)
+        lengths = [len(handle.get_label()) * _SIGN_IN + 0.45 for handle in handles]
         figure.legend(
             handles=handles,
             loc="outside lower center",
-            ncols=max(min(int(width / (longest * _SIGN_IN + 0.5)), len(handles)), 1),
+            ncols=columns_for(lengths, width - 0.3),
             frameon=False,
             labelcolor=ink.text,
         )
+
+
+def _handle(chart: Chart, one: Series, ink: Ink) -> Any:
+    """Return the sign of a series in the legend."""
+    if chart.kind == "bars":
+        return Patch(
+            facecolor=one.colour,
+            edgecolor=ink.band,
+            hatch=HATCHES[one.hatch],
+            linewidth=0,
+            label=_plain(one.label),
+        )
+    return Line2D(
+        [],
+        [],
+        linestyle="-" if chart.kind == "lines" else "",
+        color=one.colour,
+        marker=LETTERS[one.mark],
+        markersize=5,
+        label=_plain(one.label),
+    )
 
 
 def _title(figure: Any, chart: Chart, note: str, ink: Ink, width: float) -> None:
