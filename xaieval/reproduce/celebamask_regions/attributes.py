@@ -196,7 +196,7 @@ SPEC = ExperimentSpec(
     source="regional study on CelebAMask-HQ (Lee et al., MaskGAN, CVPR 2020)",
     sizes={
         "tiny": "300 drawn faces, two seeds, 4 images, about a minute",
-        "small": "1,500 drawn faces, three seeds, 24 images with all their attributes",
+        "small": "1,500 drawn faces, three seeds, 16 images with all their attributes",
         "whole": "CelebAMask-HQ, three seeds, 500 images",
     },
     claims=claims.ATTRIBUTES,
