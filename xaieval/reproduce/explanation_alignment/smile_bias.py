@@ -550,7 +550,7 @@ def _pictures(setup: Setup, faces: Faces, arms: Mapping[str, Results]) -> tuple[
                 seed=results.seeds[0],
                 label=f"{name}\n" + group.replace(", ", ",\n"),
                 region=faces.mouth,
-                metric="mass_accuracy",
+                metric="topk_overlap",  # defined on the signed map too
                 backend=backend,
             )
         ]
