@@ -19,9 +19,13 @@ from xaieval.outcomes import (
     Picture,
     Sheet,
     gated,
-    judged,
 )
 from xaieval.reproduce.base import ExperimentSpec, Setup, Size
+from xaieval.reproduce.explanation_alignment.measures import (
+    by_seed,
+    contrast_finding,
+    mean_table,
+)
 from xaieval.reproduce.explanation_alignment.scoring import (
     GRADIENT,
     METRICS,
@@ -300,7 +304,7 @@ def _outcome(setup: Setup, settings: _Settings, arms: Mapping[str, Results]) -> 
     frames = {name: _scores(results) for name, results in arms.items()}
     right = {name: _right(results) for name, results in arms.items()}
     gates = tuple(
-        GateResult(_at(gate, settings.gate), _by_seed(right[arm], condition), gate.text)
+        GateResult(_at(gate, settings.gate), by_seed(_of(right[arm], condition)), gate.text)
         for gate, arm, condition in (
             (HONEST_GATE, "honest", "uncorrelated"),
             (SPURIOUS_GATE, "spurious", "correlated"),
@@ -308,12 +312,12 @@ def _outcome(setup: Setup, settings: _Settings, arms: Mapping[str, Results]) -> 
     )
     known = {claim.id: claim for claim in SPEC.claims}
     findings = [
-        _judged(
+        _finding(
             known["accuracy-drops"],
             contrast(_of(right["honest"], "uncorrelated"), _of(right["spurious"], "uncorrelated")),
             "difference of accuracies",
         ),
-        _judged(
+        _finding(
             known["accuracy-follows-colour"],
             contrast(_of(right["spurious"], "correlated"), _of(right["spurious"], "uncorrelated")),
             "difference of accuracies",
@@ -329,10 +333,10 @@ def _outcome(setup: Setup, settings: _Settings, arms: Mapping[str, Results]) -> 
             rows.append(_row(id, pair, scoring, metric, found))
             if scoring is PUBLISHED_GRADIENT:
                 name = "difference of IoU" if kind == "iou" else "difference of pointing games"
-                findings.append(_judged(known[id], found, name))
+                findings.append(_finding(known[id], found, name))
     planted, best = _planted(frames, known)
     findings += planted
-    means = _means(frames)
+    means = mean_table(frames, ["condition", "region", "method_id", "metric_key"])
     table = _table(rows)
     return Outcome(
         findings=tuple(gated(findings, gates)),
@@ -389,10 +393,6 @@ def _of(frame: pd.DataFrame, condition: str) -> pd.DataFrame:
     return frame[frame["condition"] == condition]
 
 
-def _by_seed(right: pd.DataFrame, condition: str) -> tuple[float, ...]:
-    return tuple(_of(right, condition).groupby("seed")["value"].mean())
-
-
 def _values(
     frames: Mapping[str, pd.DataFrame], side: _Side, method: str, metric: str
 ) -> pd.DataFrame:
@@ -401,17 +401,8 @@ def _values(
     return frame[keep & (frame["method_id"] == method)]
 
 
-def _judged(claim: Claim, found: Contrast, unit: str) -> Finding:
-    seeds = f"{found.seeds_for} of {found.n_seeds} seeds agree"
-    return judged(
-        claim,
-        value=found.difference,
-        low=found.low,
-        high=found.high,
-        n=f"{found.n_seeds} seeds × {found.n_images} digits",
-        unit=unit,
-        why=seeds if found.n_seeds > 1 else "",
-    )
+def _finding(claim: Claim, found: Contrast, unit: str) -> Finding:
+    return contrast_finding(claim, found, unit, what="digits")
 
 
 def _row(
@@ -462,7 +453,7 @@ def _planted(
     best = split.chosen
     unit = f"difference of mass accuracy ({best})"
     findings = [
-        _judged(known[f"best-beats-{name}"], split.against[name], unit)
+        _finding(known[f"best-beats-{name}"], split.against[name], unit)
         for name in ("random", "sobel")
     ]
     for id, first, second in (
@@ -472,35 +463,8 @@ def _planted(
         found = contrast(
             *(_values(frames, side, best, "mass_accuracy") for side in (first, second))
         )
-        findings.append(_judged(known[id], found, unit))
+        findings.append(_finding(known[id], found, unit))
     return findings, best
-
-
-def _means(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return mean, std over seeds, median and n of every arm, test, region, method and metric."""
-    import pandas as pd
-
-    parts = []
-    keys = ["condition", "region", "method_id", "metric_key"]
-    for arm, frame in frames.items():
-        area = frame[frame["metric_key"] == "area_share"]
-        share = area.groupby("region")["value"].mean()
-        seeds = frame.groupby([*keys, "seed"])["value"].mean()
-        groups = frame.groupby(keys)["value"]
-        table = pd.DataFrame(
-            {
-                "mean": seeds.groupby(level=keys).mean(),
-                "std_over_seeds": seeds.groupby(level=keys).std(ddof=0),
-                "median": groups.median(),
-                "n": groups.count(),
-                "left_out": groups.size() - groups.count(),
-            }
-        ).reset_index()
-        table = table[table["metric_key"] != "area_share"]
-        table.insert(0, "model", arm)
-        table.insert(4, "area_share", table["region"].map(share))
-        parts.append(table)
-    return pd.concat(parts, ignore_index=True)
 
 
 def _charts(means: pd.DataFrame, table: pd.DataFrame) -> tuple[Any, ...]:
