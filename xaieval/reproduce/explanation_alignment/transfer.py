@@ -27,6 +27,8 @@ from xaieval.reproduce.base import ExperimentSpec, Setup, Size
 from xaieval.reproduce.explanation_alignment.embedding import target_ids, transfer_table
 from xaieval.reproduce.explanation_alignment.transfer_tables import (
     add_transfer,
+    by_colour,
+    colour_note,
     link_table,
     rival_gap,
     transfer_charts,
@@ -247,6 +249,7 @@ def _outcome(
 ) -> Outcome:
     drawn = transfer_table(setup, arms, target, draws=draws)
     table = add_transfer(table, drawn)
+    groups = by_colour(table) if "colour" in table else None
     rules = (it.id for it in RULES if table[it.id].notna().any())
     predictors = [*rules, *RIVALS]
     links = link_table(table, drawn, predictors)
@@ -303,6 +306,19 @@ def _outcome(
                 baseline_table(scores),
                 "Over all models and test images.",
             ),
+            *(
+                ()
+                if groups is None
+                else (
+                    Sheet(
+                        "by-colour",
+                        "The same within each kind of training",
+                        groups,
+                        "Looked at afterwards, for the cause; no claim rests on it. Fisher's "
+                        "intervals.",
+                    ),
+                )
+            ),
         ),
         charts=transfer_charts(table, links, drawn, target.name, chance),
         pictures=_pictures(setup, arms, table),
@@ -314,7 +330,12 @@ def _outcome(
             "chance": chance,
             "draws": draws,
         },
-        notes=(*notes, *_notes(table, target, draws, chance), floor_note(table, scores)),
+        notes=(
+            *notes,
+            *_notes(table, target, draws, chance),
+            floor_note(table, scores),
+            *(() if groups is None else (colour_note(groups),)),
+        ),
         studies=tuple(f"studies/{name}" for name in arms),
     )
 

@@ -88,6 +88,40 @@ def share_positive(table: pd.DataFrame, drawn: pd.DataFrame, name: str) -> float
     return float((found.dropna() > 0).mean()) if found.notna().any() else float("nan")
 
 
+def by_colour(table: pd.DataFrame) -> pd.DataFrame:
+    """Return each kind of training's means, and its own r of the two main predictors.
+
+    Looked at for the cause of what the claims found; no claim rests on it.
+    """
+    import pandas as pd
+
+    rows = []
+    for colour, group in table.groupby("colour"):
+        row = {"colour": colour, "models": len(group)}
+        row |= {name: group[name].mean() for name in ("iou", "accuracy_own", "transfer")}
+        for name in ("iou", "accuracy_own"):
+            found = correlation_row(group, name, "transfer")
+            row |= {f"r_{name}": found["pearson"]}
+            row |= {f"r_{name}_low": found["low"], f"r_{name}_high": found["high"]}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def colour_note(groups: pd.DataFrame) -> str:
+    """Return in words what ``by_colour`` holds."""
+    parts = [
+        f"{row['colour']} block ({row['models']} models): IoU {row['iou']:.3f}, one-shot accuracy "
+        f"{row['transfer']:.3f}, r of IoU within {row['r_iou']:.2f} "
+        f"[{row['r_iou_low']:.2f}, {row['r_iou_high']:.2f}]"
+        for row in groups.to_dict("records")
+    ]
+    return (
+        f"Looked at afterwards, by training: {'; '.join(parts)}. Alignment measures the reasons on "
+        "the source task: features of colour are wrong reasons for a digit and may be of use for "
+        "photographs."
+    )
+
+
 def transfer_charts(
     table: pd.DataFrame, links: pd.DataFrame, drawn: pd.DataFrame, target: str, chance: float
 ) -> tuple[Chart, ...]:
