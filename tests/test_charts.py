@@ -137,6 +137,24 @@ def test_many_groups_differ_by_colour_and_mark():
     assert len({(one.colour, one.mark) for one in series}) == 56
 
 
+def test_bars_of_one_colour_differ_by_hatch():
+    table = pd.DataFrame({"x": ["random", "sobel", "gradcam"], "y": [1.0, 2.0, 3.0]})
+    series = chart_parts(chart(table=table)).series
+    assert series[0].colour == series[1].colour
+    assert [one.hatch for one in series] == ["blank", "right_diagonal_line", "blank"]
+
+
+def test_figures_grow_with_their_legend_and_names():
+    names = [f"a rather long name {i:02}" for i in range(20)]
+    table = pd.DataFrame({"x": ["a"] * 20, "y": range(20), "g": names})
+    small, large = draw_chart(chart()), draw_chart(chart(table=table, group="g"))
+    assert large.height >= small.height + 3 * 20
+    slanted = draw_chart(chart(table=pd.DataFrame({"x": names, "y": range(20)})))
+    assert slanted.height > small.height
+    assert slanted.min_border_left > 50
+    assert draw_chart(chart(table=table, group="g"), height=200).height == 200
+
+
 def test_names_stand_in_their_order():
     declared = pd.Series(pd.Categorical(["b", "a"], categories=["c", "b", "a"]))
     assert names_in_order(declared) == ["b", "a"]

@@ -102,7 +102,7 @@ def draw_chart(
         fig.add_tools(TapTool(renderers=[marked]))
     beside = add_legend(fig, chart, parts, marked, signs=signs, ink=ink, width=width)
     if parts.ticks:
-        beside += put_names(fig.xaxis, list(parts.ticks.values()), (width or WIDTH_PX) - 70)
+        beside += put_names(fig, list(parts.ticks.values()), (width or WIDTH_PX) - 70)
     if height is None:
         fig.height += round(beside)
     style_axes(fig, ink)

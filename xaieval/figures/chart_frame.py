@@ -18,6 +18,7 @@ from xaieval.figures.palette import Ink
 
 SIGN_PX = 7.0  # mean width of a sign at 12 px
 _LINE_PX = 15
+_SLANT = math.pi / 5
 WIDTH_PX = 860  # what texts are laid out for when the figure fills its page
 
 
@@ -42,17 +43,23 @@ def empty_figure(
     )
 
 
-def put_names(axis: Any, names: list[str], room: float) -> float:
-    """Put names at 0, 1, 2, …: in lines where they fit so, else slanted.
+def put_names(fig: Any, names: list[str], room: float) -> float:
+    """Put names along x at 0, 1, 2, …: in lines where they fit so, else slanted.
 
     Returns how much more height (px) they take than one line does.
     """
     lines, slanted = fitted(names, int(room / max(len(names), 1) / SIGN_PX))
-    axis.ticker = FixedTicker(ticks=list(range(len(names))))
-    axis.major_label_overrides = dict(enumerate(lines))
+    fig.xaxis.ticker = FixedTicker(ticks=list(range(len(names))))
+    fig.xaxis.major_label_overrides = dict(enumerate(lines))
     if slanted:
-        axis.major_label_orientation = math.pi / 5
-        return max(map(len, lines)) * SIGN_PX * math.sin(math.pi / 5)
+        fig.xaxis.major_label_orientation = _SLANT
+        # A slanted name ends under its tick; the first ones must not leave the figure.
+        slot = room / len(names)
+        reach = [
+            len(x) * SIGN_PX * math.cos(_SLANT) - (i + 0.5) * slot for i, x in enumerate(lines)
+        ]
+        fig.min_border_left = max(round(max(reach)), 5)
+        return max(map(len, lines)) * SIGN_PX * math.sin(_SLANT)
     return max((text.count("\n") for text in lines), default=0) * _LINE_PX
 
 
@@ -96,7 +103,7 @@ def add_legend(
             label_text_font=FONT,
             label_text_font_size="12px",
             label_standoff=4,
-            glyph_height=16,
+            glyph_height=20,
             label_height=16,
             spacing=8,
             padding=2,
@@ -104,7 +111,7 @@ def add_legend(
         ),
         "above",
     )
-    return (-(-len(items) // columns) - 1) * 24.0
+    return (-(-len(items) // columns) - 1) * 28.0
 
 
 def row_hover(chart: Chart) -> str:

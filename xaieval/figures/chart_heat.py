@@ -82,7 +82,7 @@ def draw_heat(chart: Chart, *, ink: Ink, width: int | None, height: int | None) 
     if "id" in cells:
         fig.add_tools(TapTool(renderers=[drawn]))
     longest = max((len(name) for name in heat.y_names), default=0)
-    beside = put_names(fig.xaxis, list(heat.x_names), (width or WIDTH_PX) - 140 - longest * SIGN_PX)
+    beside = put_names(fig, list(heat.x_names), (width or WIDTH_PX) - 140 - longest * SIGN_PX)
     if height is None:
         fig.height += round(beside)
     fig.yaxis.ticker = FixedTicker(ticks=list(range(rows)))
