@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image as Pictures
 from PIL import ImageDraw, ImageFont
 
-from xaieval.types import Image
+from xaieval.types import Image, Mask
 
 if TYPE_CHECKING:
     from xaieval.backend import Backend
@@ -37,7 +37,7 @@ def gallery(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]) 
     >>> gallery(["first"], [("row", [dot])]).shape[2]
     3
     """
-    font, small = ImageFont.load_default(13), ImageFont.load_default(11)
+    font, small = _font(13), _font(11)
     step = _SIDE + _GAP
     height = _LINE + len(rows) * (_SIDE + _LINE + _GAP) + _GAP
     page = Pictures.new("RGB", (_MARGIN + len(columns) * step + _GAP, height), _PAPER)
@@ -74,7 +74,7 @@ def overlay_rows(
     """
     from xaieval.export.sheet import make_sheet
     from xaieval.metrics import parse_metric
-    from xaieval.render import draw_outline, overlay
+    from xaieval.render import overlay
 
     name = parse_metric(metric).label if metric else ""
     rows = []
@@ -85,7 +85,7 @@ def overlay_rows(
         # A thin line: an outline of two pixels would hide a small picture.
         picture, factor = enlarged(sheet.picture)
         mask = None if sheet.mask is None else np.kron(sheet.mask, np.ones((factor, factor), bool))
-        shown = picture if mask is None else draw_outline(picture, mask, width_px=1)
+        shown = _outlined(picture, mask)
         sign = "✓" if sheet.correct else "✗"
         cells = [Cell(shown, f"predicted {sheet.predicted} {'right' if sign == '✓' else 'wrong'}")]
         for panel in sheet.panels:
@@ -95,9 +95,23 @@ def overlay_rows(
             values = np.kron(panel.values, np.ones((factor, factor), np.float32))
             score = panel.scores.get(name)
             text = "" if score is None else f"{name} {score.value:.3f}"
-            cells.append(Cell(overlay(picture, values, mask=mask), text))
+            cells.append(Cell(_outlined(overlay(picture, values), mask), text))
         rows.append((f"{label}\n{sheet.class_name}".strip(), cells))
     return rows
+
+
+def _font(size_px: int) -> ImageFont.FreeTypeFont:
+    """Return the letters that matplotlib brings along: they hold the signs of the field."""
+    import matplotlib as mpl
+
+    return ImageFont.truetype(f"{mpl.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size_px)
+
+
+def _outlined(picture: Image, mask: Mask | None) -> Image:
+    """Draw a region's outline as thin as can be, so that it hides little."""
+    from xaieval.render import draw_outline
+
+    return picture if mask is None else draw_outline(picture, mask, width_px=1)
 
 
 def enlarged(picture: Image) -> tuple[Image, int]:
