@@ -12,6 +12,7 @@ from xaieval.models.checkpoints import (
 from xaieval.models.classifier import Classifier, as_classifier
 from xaieval.models.continuation import Continuation
 from xaieval.models.extra import Extra
+from xaieval.models.model_spec import ModelSpec
 from xaieval.models.multitask import ModelConfig, MultitaskNet, build, calibrate_batchnorm
 from xaieval.models.options import TrainOptions
 from xaieval.models.pairs import embeddings, pair_classifier
@@ -19,7 +20,7 @@ from xaieval.models.plain import PlainClassifier, classifier_from_encoder, plain
 from xaieval.models.prepared import PreparedModel
 from xaieval.models.preprocessing import Preprocessing
 from xaieval.models.receptive_field import ReceptiveField, measure_receptive_field
-from xaieval.models.specs import MODELS, ModelSpec
+from xaieval.models.specs import MODELS
 from xaieval.models.tokens import TokenGrid, find_token_grid, layer_maps, to_map
 from xaieval.models.training import is_trained, resume_path, run_digest, train
 from xaieval.models.weights import load_encoder_weights, load_weights, recalibrate_batchnorm

@@ -6,17 +6,15 @@ import copy
 import importlib
 from collections import OrderedDict
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from xaieval.errors import ConfigError, ModelError, unknown
 from xaieval.models.blocks import Encoder
+from xaieval.models.model_spec import ModelSpec
 from xaieval.models.preprocessing import Preprocessing
-
-if TYPE_CHECKING:
-    from xaieval.models.specs import ModelSpec
 
 PREFIX = "torchvision:"
 _POOL = "avgpool"
@@ -145,8 +143,6 @@ def torchvision_spec(arch: str) -> ModelSpec:
     ModelError
         When torchvision is not installed.
     """
-    from xaieval.models.specs import ModelSpec
-
     name = arch.removeprefix(PREFIX)
     encoder = TorchvisionEncoder(name)
     last = [key for key, _ in encoder.named_children()][-1]
