@@ -30,7 +30,8 @@ from xaieval.report.blocks import (
 from xaieval.report.bokeh_items import bokeh_item
 
 SIGNS = {"holds": "✓", "does not hold": "✗", "cannot be tested here": "–"}
-_TONES = {"holds": "good", "does not hold": "bad", "cannot be tested here": "open"}
+_UNTESTED = "cannot be tested here"
+_TONES = {"holds": "good", "does not hold": "bad", _UNTESTED: "open"}
 
 
 @dataclass(frozen=True)
@@ -121,11 +122,13 @@ def experiment_part(folder: Path, *, id: str) -> ExperimentPart:
             ("Experiment", about.experiment),
             ("Size", about.size),
             ("Finished", moment(str(experiment.made.get("finished", "")))),
-            ("Took", duration(about.elapsed_s)),
+            ("Last run took", duration(about.elapsed_s)),
             ("Machine", f"{experiment.made.get('machine', '')}, device {about.device}"),
             ("Command", shlex.join(about.command)),
         ),
-        claims=tuple(claim_row(finding) for finding in outcome.findings),
+        claims=tuple(
+            sorted(map(claim_row, outcome.findings), key=lambda row: row.verdict == _UNTESTED)
+        ),
         gates=tuple(gate_row(result) for result in outcome.gates),
         notes=outcome.notes,
         figures=_figures(experiment, id),
