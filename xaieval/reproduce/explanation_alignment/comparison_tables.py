@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from xaieval.reproduce.explanation_alignment.zoo import RULES, correlation_row, of_rule, rule
+from xaieval.outcomes import Sheet
+from xaieval.reproduce.explanation_alignment.zoo import (
+    RULES,
+    baseline_table,
+    correlation_row,
+    of_rule,
+    rule,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,6 +112,51 @@ def ranking_rows(scores: pd.DataFrame, right: pd.DataFrame) -> list[dict[str, An
             }
         )
     return rows
+
+
+def comparison_sheets(
+    table: pd.DataFrame,
+    pairs: pd.DataFrame,
+    links: pd.DataFrame,
+    agreement: Sequence[Mapping[str, Any]],
+    scores: pd.DataFrame,
+) -> tuple[Sheet, ...]:
+    """Return the tables for people."""
+    import pandas as pd
+
+    rule_texts = "; ".join(f"{it.id}: {it.label}" for it in RULES)
+    return (
+        Sheet(
+            "models",
+            "Accuracy and alignment of every model",
+            table,
+            f"Means over the test images with 95 % bootstrap intervals over images. {rule_texts}.",
+        ),
+        Sheet(
+            "pairs",
+            f"Models whose accuracies differ by less than {SIMILAR}",
+            pairs,
+            "Differences of IoU, paired over images; intervals corrected for the number of pairs.",
+        ),
+        Sheet(
+            "links",
+            "How alignment goes with accuracy over the models",
+            links,
+            "Pearson's r with its interval, Spearman's rho; needed: |r| for p < 0.01.",
+        ),
+        Sheet(
+            "rankings",
+            "Do the rules rank the models alike?",
+            pd.DataFrame(agreement),
+            "Kendall's tau between rankings, bootstrap over images.",
+        ),
+        Sheet(
+            "baselines",
+            "What maps without a model get",
+            baseline_table(scores),
+            "Over all models and test images.",
+        ),
+    )
 
 
 def comparison_charts(

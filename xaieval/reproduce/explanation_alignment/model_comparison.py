@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 from xaieval.outcomes import (
     Claim,
     Finding,
-    Gate,
     GateResult,
     Outcome,
-    Sheet,
     gated,
     judged,
     untested,
 )
 from xaieval.reproduce.base import ExperimentSpec, Setup, Size
+from xaieval.reproduce.explanation_alignment.comparison_claims import CLAIMS, GATE, SIMILAR_CLAIM
 from xaieval.reproduce.explanation_alignment.comparison_tables import (
     SIMILAR,
     comparison_charts,
+    comparison_sheets,
     link_table,
     pair_table,
     ranking_rows,
@@ -34,9 +34,7 @@ from xaieval.reproduce.explanation_alignment.model_pictures import same_images
 from xaieval.reproduce.explanation_alignment.zoo import (
     METHODS,
     METRICS,
-    RULES,
     Member,
-    baseline_table,
     by_name,
     correlated,
     floor_note,
@@ -50,9 +48,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from xaieval.study import Results
-
-SOURCE = "imagenet_model_comparison, github.com/mitvis/explanation_alignment at 79fb563f"
-OWN = "stated before the first run"
 
 
 @dataclass(frozen=True)
@@ -75,50 +70,6 @@ _SIZES: Mapping[Size, _Settings] = {
         (0.5, 1.0, 2.0), (4, 12), ("none", "flips+photometric"), (42, 43), True, 120, 96
     ),
 }
-
-GATE = Gate("best-accuracy", "accuracy of the most accurate model of the family", 0.5)
-
-SIMILAR_CLAIM = Claim(
-    "similar-accuracy-differs",
-    f"Two models whose accuracies differ by less than {SIMILAR} differ in alignment (IoU), by an "
-    "interval that excludes 0 after correction for the number of such pairs.",
-    OWN,
-    gates=(GATE.id,),
-)
-_GOES_WITH = "Over the models of the family, {} grows with accuracy."
-CLAIMS = (
-    Claim(
-        "imagenet-similar-accuracy",
-        "ImageNet models of similar accuracy look at different parts of the images.",
-        SOURCE,
-        "22 models; printed for one: accuracy 0.82, pointing game 0.68, IoU 0.3532 (convnext_tiny)",
-    ),
-    Claim(
-        "imagenet-alignment-follows-accuracy",
-        "Over 22 ImageNet models, alignment (IoU) grows with accuracy.",
-        f"{SOURCE}: drawn as a scatter, no figure printed",
-    ),
-    SIMILAR_CLAIM,
-    Claim(
-        "alignment-follows-accuracy",
-        _GOES_WITH.format("alignment (Grad-CAM, IoU)"),
-        OWN,
-        gates=(GATE.id,),
-    ),
-    Claim(
-        "pointing-follows-accuracy",
-        _GOES_WITH.format("the pointing game of Grad-CAM"),
-        OWN,
-        gates=(GATE.id,),
-    ),
-    Claim(
-        "rules-agree",
-        "The published rule (IoU of Grad-CAM) and xaieval's (mass accuracy of Grad-CAM) rank the "
-        "models alike: Kendall's tau is above 0.",
-        OWN,
-        gates=(GATE.id,),
-    ),
-)
 
 
 def run(setup: Setup) -> Outcome:
@@ -257,7 +208,6 @@ def _outcome(
     published: bool,
     notes: Sequence[str],
 ) -> Outcome:
-    import pandas as pd
 
     split = None if published else "test"
     scores, right = scores_of(arms, region=region, split=split), right_of(arms, split=split)
@@ -294,44 +244,10 @@ def _outcome(
             )
         ),
     ]
-    rule_texts = "; ".join(f"{it.id}: {it.label}" for it in RULES)
     return Outcome(
         findings=tuple(gated(findings, (best,))),
         gates=(best,),
-        sheets=(
-            Sheet(
-                "models",
-                "Accuracy and alignment of every model",
-                table,
-                "Means over the test images with 95 % bootstrap intervals over images. "
-                f"{rule_texts}.",
-            ),
-            Sheet(
-                "pairs",
-                f"Models whose accuracies differ by less than {SIMILAR}",
-                pairs,
-                "Differences of IoU, paired over images; intervals corrected for the number of "
-                "pairs.",
-            ),
-            Sheet(
-                "links",
-                "How alignment goes with accuracy over the models",
-                links,
-                "Pearson's r with its interval, Spearman's rho; needed: |r| for p < 0.01.",
-            ),
-            Sheet(
-                "rankings",
-                "Do the rules rank the models alike?",
-                pd.DataFrame(agreement),
-                "Kendall's tau between rankings, bootstrap over images.",
-            ),
-            Sheet(
-                "baselines",
-                "What maps without a model get",
-                baseline_table(scores),
-                "Over all models and test images.",
-            ),
-        ),
+        sheets=comparison_sheets(table, pairs, links, agreement, scores),
         charts=comparison_charts(table, agreement),
         pictures=(
             same_images(

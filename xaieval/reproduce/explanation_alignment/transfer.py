@@ -12,19 +12,17 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from xaieval.outcomes import (
-    Claim,
     Finding,
-    Gate,
     GateResult,
     Outcome,
     Picture,
-    Sheet,
     gated,
     judged,
     untested,
 )
 from xaieval.reproduce.base import ExperimentSpec, Setup, Size
 from xaieval.reproduce.explanation_alignment.embedding import target_ids, transfer_table
+from xaieval.reproduce.explanation_alignment.transfer_claims import CLAIMS, SOURCE_GATE, TARGET_GATE
 from xaieval.reproduce.explanation_alignment.transfer_tables import (
     add_transfer,
     by_colour,
@@ -32,13 +30,13 @@ from xaieval.reproduce.explanation_alignment.transfer_tables import (
     link_table,
     rival_gap,
     transfer_charts,
+    transfer_sheets,
 )
 from xaieval.reproduce.explanation_alignment.zoo import (
     METHODS,
     METRICS,
     RULES,
     Member,
-    baseline_table,
     by_name,
     correlated,
     floor_note,
@@ -54,8 +52,6 @@ if TYPE_CHECKING:
     from xaieval.datasets import Dataset
     from xaieval.study import Results
 
-SOURCE = "cifar100_transfer_learning, github.com/mitvis/explanation_alignment at 79fb563f"
-OWN = "stated before the first run"
 COLOURS = ("uncorrelated", "correlated")
 RIVALS = ("accuracy", "accuracy_own")
 """What else might predict transfer: accuracy where the colour misleads, and on digits like those
@@ -82,41 +78,6 @@ _SIZES: Mapping[Size, _Settings] = {
     "small": _Settings((0.25, 1.0), (500, 3000), (4, 12), 100, 50, True, 60, 64),
 }
 _WHOLE_DRAWS = 20
-
-SOURCE_GATE = Gate(
-    "source-accuracy", "accuracy of every source model on digits like those it trained on", 0.5
-)
-TARGET_GATE = Gate(
-    "above-chance", "mean one-shot accuracy of the family, in multiples of chance", 1.1
-)
-_GATES = (SOURCE_GATE.id, TARGET_GATE.id)
-_MORE = "Over the models of the family, {} grows with {}."
-CLAIMS = (
-    Claim(
-        "imagenet-alignment-predicts-transfer",
-        "Over 195 ImageNet models, one-shot accuracy on CIFAR-100 grows with alignment (IoU).",
-        f"{SOURCE}: drawn as a scatter, no figure printed",
-    ),
-    Claim(
-        "alignment-predicts-transfer",
-        _MORE.format("one-shot accuracy on the new task", "alignment (Grad-CAM, IoU)"),
-        OWN,
-        gates=_GATES,
-    ),
-    Claim(
-        "pointing-predicts-transfer",
-        _MORE.format("one-shot accuracy on the new task", "the pointing game of Grad-CAM"),
-        OWN,
-        gates=_GATES,
-    ),
-    Claim(
-        "alignment-beats-accuracy",
-        "Alignment (Grad-CAM, IoU) predicts one-shot accuracy better than the accuracy on digits "
-        "like those trained on: the difference of both r is above 0.",
-        OWN,
-        gates=_GATES,
-    ),
-)
 
 
 def run(setup: Setup) -> Outcome:
@@ -284,42 +245,7 @@ def _outcome(
     return Outcome(
         findings=tuple(gated(findings, gates)),
         gates=gates,
-        sheets=(
-            Sheet(
-                "models",
-                "Alignment, accuracy and one-shot transfer of every model",
-                table,
-                "Alignment and accuracy: means over test images, 95 % bootstrap over images. "
-                f"Transfer: mean over {draws} draws of one image per class, bootstrap over draws.",
-            ),
-            Sheet(
-                "links",
-                "What goes with one-shot transfer, over the models",
-                links,
-                "Pearson's r and its interval; needed: |r| for p < 0.01; draws_positive: share of "
-                "draws whose own r is above 0.",
-            ),
-            Sheet("draws", "One-shot accuracy of every draw", drawn, "One row per model and draw."),
-            Sheet(
-                "baselines",
-                "What maps without a model get",
-                baseline_table(scores),
-                "Over all models and test images.",
-            ),
-            *(
-                ()
-                if groups is None
-                else (
-                    Sheet(
-                        "by-colour",
-                        "The same within each kind of training",
-                        groups,
-                        "Looked at afterwards, for the cause; no claim rests on it. Fisher's "
-                        "intervals.",
-                    ),
-                )
-            ),
-        ),
+        sheets=transfer_sheets(table, links, drawn, groups, scores, draws=draws),
         charts=transfer_charts(table, links, drawn, target.name, chance),
         pictures=_pictures(setup, arms, table),
         facts={

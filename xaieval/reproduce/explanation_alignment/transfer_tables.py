@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xaieval.reproduce.explanation_alignment.zoo import RULES, correlation_row
+from xaieval.outcomes import Sheet
+from xaieval.reproduce.explanation_alignment.zoo import RULES, baseline_table, correlation_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,6 +120,54 @@ def colour_note(groups: pd.DataFrame) -> str:
         f"Looked at afterwards, by training: {'; '.join(parts)}. Alignment measures the reasons on "
         "the source task: features of colour are wrong reasons for a digit and may be of use for "
         "photographs."
+    )
+
+
+def transfer_sheets(
+    table: pd.DataFrame,
+    links: pd.DataFrame,
+    drawn: pd.DataFrame,
+    groups: pd.DataFrame | None,
+    scores: pd.DataFrame,
+    *,
+    draws: int,
+) -> tuple[Sheet, ...]:
+    """Return the tables for people."""
+    return (
+        Sheet(
+            "models",
+            "Alignment, accuracy and one-shot transfer of every model",
+            table,
+            "Alignment and accuracy: means over test images, 95 % bootstrap over images. "
+            f"Transfer: mean over {draws} draws of one image per class, bootstrap over draws.",
+        ),
+        Sheet(
+            "links",
+            "What goes with one-shot transfer, over the models",
+            links,
+            "Pearson's r and its interval; needed: |r| for p < 0.01; draws_positive: share of "
+            "draws whose own r is above 0.",
+        ),
+        Sheet("draws", "One-shot accuracy of every draw", drawn, "One row per model and draw."),
+        Sheet(
+            "baselines",
+            "What maps without a model get",
+            baseline_table(scores),
+            "Over all models and test images.",
+        ),
+        *(
+            ()
+            if groups is None
+            else (
+                Sheet(
+                    "by-colour",
+                    "The same within each kind of training",
+                    groups,
+                    "Looked at afterwards, for the cause; no claim rests on it. Fisher's "
+                    "intervals.",
+                ),
+            )
+        ),
     )
 
 
