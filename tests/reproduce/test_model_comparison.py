@@ -101,6 +101,11 @@ def test_correlation_over_models_and_over_arms():
     assert (alone["pearson"], alone["n"], alone["arms"]) == (pytest.approx(1), 6, 6)
     paired = correlation_row(table.assign(arm=list("aabbcc")), "accuracy", "iou")
     assert paired["arms"] == 3
+    table["iou"] = table["iou"] + np.array([0.05, -0.05, 0.05, -0.05, 0.05, -0.05])
+    alone_again = correlation_row(table, "accuracy", "iou")
+    paired_again = correlation_row(table.assign(arm=list("aabbcc")), "accuracy", "iou")
+    assert paired_again["low"] <= alone_again["low"], "arms never make an interval narrower"
+    assert paired_again["high"] >= alone_again["high"]
     claim = model_comparison.CLAIMS[3]
     assert correlated(claim, paired).n == "6 models of 3 arms"
     assert correlated(claim, alone).verdict == "holds"

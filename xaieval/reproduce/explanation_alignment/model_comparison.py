@@ -281,8 +281,8 @@ def _notes(table: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, ...]:
         f"{int((table['n_masks'] - table['n_alignment']).sum())} of {int(table['n_masks'].sum())} "
         "maps of images with a mask.",
         f"{len(pairs)} pairs are similarly accurate (within {SIMILAR}).",
-        "Models of one arm differ in their training seed only; correlations resample whole arms "
-        "where an arm has several seeds.",
+        "Models of one arm differ in their training seed only; the interval of a correlation is "
+        "the wider of Fisher's and of one that resamples whole arms.",
     )
 
 
