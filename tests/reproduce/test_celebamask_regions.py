@@ -20,7 +20,13 @@ from xaieval.reproduce.celebamask_regions.findings import (
     random_classes,
     tells_area,
 )
-from xaieval.reproduce.celebamask_regions.measured import Measured, deciding, lifts, with_inverse
+from xaieval.reproduce.celebamask_regions.measured import (
+    Measured,
+    deciding,
+    lifts,
+    specific,
+    with_inverse,
+)
 from xaieval.reproduce.celebamask_regions.plans import CLASSES, REGIONS
 from xaieval.reproduce.celebamask_regions.shown import mask_region
 from xaieval.reproduce.celebamask_regions.twins import drawn_pairs, real_pairs
@@ -67,6 +73,20 @@ def test_a_zero_map_has_no_precision_of_the_deciding_region():
 def test_lift_is_a_ratio_of_sums():
     frame = pd.concat([scores({"nose": (2.0, 0.01)}), scores({"nose": (6.0, 0.03)}, image="b")])
     assert lifts(frame, CLASSES)["lift"].tolist() == [pytest.approx(2.0)]
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_a_region_where_it_decides_against_where_another_does(within):
+    frame = pd.concat(
+        [
+            scores({"hair": (50.0, 0.3), "nose": (1.0, 0.01)}, attribute="Bangs"),
+            scores({"hair": (35.0, 0.3), "nose": (4.0, 0.01)}, attribute="Big_Nose"),
+            scores({"hair": (90.0, 0.3), "nose": (1.0, 0.01)}, attribute="Blond_Hair"),
+        ]
+    )
+    found = specific(frame, within_image=within).set_index("class")
+    assert found.loc["Bangs", ["own", "others", "value"]].tolist() == pytest.approx([20, 5, 15])
+    assert found.loc["Big_Nose", ["own", "others", "value"]].tolist() == pytest.approx([3, 0, 3])
 
 
 def test_every_region_is_of_the_study():

@@ -74,6 +74,7 @@ def _outcome(setup: Setup, settings: Settings, results: Results, measured: Measu
     if best is not None:
         charts.append(shown.attribute_heat(measured, best.chosen))
     correlations = tables.correlations(links)
+    specificity = tables.specificity(measured, within_image=True)
     return Outcome(
         findings=tuple(gated(found, [gate])),
         gates=(gate,),
@@ -82,6 +83,7 @@ def _outcome(setup: Setup, settings: Settings, results: Results, measured: Measu
             tables.regions_sheet(regions, who),
             tables.falsification_sheet(rates, settings.k),
             tables.correlations_sheet(correlations),
+            tables.specificity_sheet(specificity, who),
             tables.attributes_sheet(parts, who),
             tables.random_sheet(classes),
             tables.shapes_sheet(measured),
@@ -92,12 +94,13 @@ def _outcome(setup: Setup, settings: Settings, results: Results, measured: Measu
             "regional_precision": tables.by_region(regions),
             "falsification": rates.to_dict("records"),
             "correlations": correlations.to_dict("records"),
+            "specificity": specificity.to_dict("records"),
             "attribute_regions": parts.to_dict("records"),
             "random": [vars(it) for it in classes],
             "best_method": None if best is None else best.chosen,
             "choosing": {} if best is None else dict(best.choosing),
         },
-        notes=_notes(settings, measured, best),
+        notes=(*_notes(settings, measured, best), tables.specificity_text(specificity)),
         studies=(f"studies/{plans.ARM}",),
     )
 

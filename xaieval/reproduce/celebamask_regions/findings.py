@@ -101,7 +101,11 @@ def testing_half(frame: Frame) -> Frame:
 
 
 def of_best(
-    claims: Mapping[str, Claim], measured: Measured, best: SplitHalf | None
+    claims: Mapping[str, Claim],
+    measured: Measured,
+    best: SplitHalf | None,
+    *,
+    what: str = "images",
 ) -> list[Finding]:
     """Judge what is said of the chosen method: against baselines, inverse and random maps."""
     beats = [f"best-beats-{name.replace('_', '-')}" for name in BASELINES]
@@ -111,7 +115,9 @@ def of_best(
         return [untested(claims[name], why) for name in (*beats, *less)]
     name = label(best.chosen)
     found = [
-        compared(claims[claim], best.against[key], f"difference of precision, % ({name})")
+        compared(
+            claims[claim], best.against[key], f"difference of precision, % ({name})", what=what
+        )
         for claim, key in zip(beats, measured.keys(BASELINES), strict=True)
     ]
     rows = testing_half(correct(measured.falsified["area-matched"]))
@@ -120,7 +126,7 @@ def of_best(
     for claim, other in zip(less, others, strict=True):
         other = other.assign(value=other.get("value", other["falsified"]))
         difference = contrast(other, own.assign(value=own["falsified"]), cluster="image")
-        found.append(compared(claims[claim], difference, f"difference of FR ({name})"))
+        found.append(compared(claims[claim], difference, f"difference of FR ({name})", what=what))
     return found
 
 

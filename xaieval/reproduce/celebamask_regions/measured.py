@@ -140,3 +140,36 @@ def lifts(precision: Frame, parts: Sequence[str]) -> Frame:
     table = groups.agg(value=("value", "sum"), area=("area", "sum"), n=("value", "size"))
     found: Frame = table.assign(lift=table["value"] / (100 * table["area"])).reset_index()
     return found
+
+
+def specific(precision: Frame, *, within_image: bool) -> Frame:
+    """Return how much more a region gets where it decides than where something else does.
+
+    Faces get more of any map than the background does, so a map may lie on the deciding region
+    and yet say nothing about the attribute. Here the precision of the region less its area share
+    is compared with the mean of the same over the method's maps of attributes that other parts
+    decide: of the same image, or (where an image has one map) of all images.
+
+    Returns
+    -------
+    DataFrame
+        The columns of ``UNIT``, ``own``, ``others``, ``value`` (their difference, %).
+    """
+    rows = precision[precision["region"].isin({p for ps in ATTRIBUTE_REGIONS.values() for p in ps})]
+    rows = rows.assign(beyond=rows["value"] - 100 * rows["area"])
+    wide = rows.pivot(index=UNIT, columns="region", values="beyond")
+    known = rows.assign(there=rows["value"].notna()).groupby(UNIT)["there"].any()
+    wide = wide[known.reindex(wide.index)].fillna(0.0).reset_index()
+    groups = ["seed", "method_id", *(["image"] if within_image else [])]
+    found = []
+    for name, parts in ATTRIBUTE_REGIONS.items():
+        # An absent part has no precision and no area: it adds nothing.
+        table = wide.assign(own=wide[[p for p in parts if p in wide]].sum(axis=1))
+        apart = [
+            other for other, theirs in ATTRIBUTE_REGIONS.items() if not set(theirs) & set(parts)
+        ]
+        means = table[table["class"].isin(apart)].groupby(groups)["own"].mean()
+        mine = table[table["class"] == name]
+        found.append(mine[[*UNIT, "own"]].merge(means.rename("others"), on=groups, how="left"))
+    table = pd.concat(found, ignore_index=True)
+    return table.assign(value=table["own"] - table["others"])

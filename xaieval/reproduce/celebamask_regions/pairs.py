@@ -141,6 +141,7 @@ def _outcome(
     if best is not None:
         charts.append(shown.attribute_heat(measured, best.chosen))
     correlations = tables.correlations(links)
+    specificity = tables.specificity(measured, within_image=False)
     differing = tables.differing(measured)
     return Outcome(
         findings=tuple(gated(_findings(measured, best), [gate])),
@@ -151,6 +152,7 @@ def _outcome(
             tables.regions_sheet(regions, who),
             tables.falsification_sheet(rates, settings.k),
             tables.correlations_sheet(correlations),
+            tables.specificity_sheet(specificity, who),
             tables.attributes_sheet(parts, who),
             tables.cosine_sheet(rows),
         ),
@@ -161,12 +163,13 @@ def _outcome(
             "differing": differing.to_dict("records"),
             "falsification": rates.to_dict("records"),
             "correlations": correlations.to_dict("records"),
+            "specificity": specificity.to_dict("records"),
             "attribute_regions": parts.to_dict("records"),
             "best_method": None if best is None else best.chosen,
             "choosing": {} if best is None else dict(best.choosing),
             "pairs": len(pairs),
         },
-        notes=_notes(settings, pairs, best),
+        notes=(*_notes(settings, pairs, best), tables.specificity_text(specificity)),
     )
 
 
@@ -177,7 +180,7 @@ def _findings(measured: Measured, best: SplitHalf | None) -> list[Finding]:
     from xaieval.stats.contrasts import contrast
 
     known = {claim.id: claim for claim in claims.PAIRS}
-    found = findings.of_best(known, measured, best)
+    found = findings.of_best(known, measured, best, what="pairs")
     own = deciding(measured.precision)
     claim = known["best-beats-area-share"]
     if best is None:

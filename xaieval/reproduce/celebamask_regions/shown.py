@@ -90,6 +90,8 @@ def differing_boxes(measured: Measured, who: str) -> Chart:
 def lift_bars(table: Frame) -> Chart:
     """Return lift by group and method."""
     rows = table[table["region"].isin(GROUPS) & table["lift"].notna()]
+    order = {name: place for place, name in enumerate(GROUPS)}
+    rows = rows.sort_values("region", key=lambda s: s.map(order), kind="stable")
     return Chart(
         id="lift",
         kind="bars",
