@@ -212,3 +212,15 @@ def with_groups(results: Results, frame: pd.DataFrame) -> pd.DataFrame:
         for record in dataset.records
     }
     return frame.assign(group=frame["sample_id"].map(groups))
+
+
+def grid_note(settings: Settings) -> tuple[str, ...]:
+    """Return what to know of Grad-CAM's maps of the small network; nothing of another one's."""
+    if settings.arch != "small-cnn":
+        return ()
+    cells = -(-settings.side // 16)
+    return (
+        f"Grad-CAM's maps of the small network have {cells} × {cells} cells, each of which sees 87 "
+        f"of {settings.side} pixels: what a cell answers to need not lie in it, and a part smaller "
+        "than a cell cannot be marked alone (the ceiling stands in the table of means).",
+    )

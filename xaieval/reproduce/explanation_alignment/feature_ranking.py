@@ -35,6 +35,7 @@ from xaieval.reproduce.explanation_alignment.faces import (
     arm_study,
     common_size,
     find_faces,
+    grid_note,
     with_groups,
 )
 from xaieval.reproduce.explanation_alignment.measures import by_seed, mean_table
@@ -565,6 +566,7 @@ def _notes(faces: Faces, settings: Settings, n_train: int, ranks: pd.DataFrame) 
         f"Faces: {source} at {settings.side} px; each model trains on {n_train} of them for "
         f"{settings.epochs} epochs.",
         f"Area shares: {by_area}.",
+        *grid_note(settings),
         "The notebook ranks the features for the smile models of the bias experiment alone. The "
         "models whose deciding feature is another are added here, to see whether the right one "
         "comes first.",

@@ -36,6 +36,7 @@ from xaieval.reproduce.explanation_alignment.faces import (
     arm_study,
     common_size,
     find_faces,
+    grid_note,
     with_groups,
 )
 from xaieval.reproduce.explanation_alignment.measures import by_seed, contrast_finding, mean_table
@@ -590,6 +591,7 @@ def _notes(faces: Faces, settings: Settings, n_train: int, best: str) -> tuple[s
         "0.480 over all groups, and 0.083 to 0.142 by group. The latter stand beside the biased "
         "model's and are quoted. It prints no figure for hair, no pointing game, and one seed.",
         "Grad-CAM explains the class that the model predicts, right or wrong.",
+        *grid_note(settings),
         f"The best method by mass accuracy on the mouth, chosen on half of the faces: {best}.",
     )
 
