@@ -173,3 +173,9 @@ def test_core_dependencies_are_in_real_use() -> None:
         if not level
     }
     assert wanted <= used
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    # pytest imports test files by their bare names: two of one name cannot both be collected.
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
