@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xaieval.errors import ResultsError
-from xaieval.stats import Ratios, causes, cells, correlate, over_images, region_table, two_way
+from xaieval.export.regional import correlation_text
+from xaieval.stats import Ratios, causes, cells, over_images, region_table, two_way
 
 
 def rows(*found: tuple[Any, ...]) -> pd.DataFrame:
@@ -167,11 +168,12 @@ def test_two_scores_side_by_side_by_hand():
     assert len(cells(scores, rates, by=("method_id", "class"))) == 1
 
 
-def test_correlations_at_the_edges():
-    assert math.isnan(correlate([1, 2], [1, 2])["r"])
-    assert math.isnan(correlate([1, 1, 1], [1, 2, 3])["r"])
-    assert correlate([1, 2, 3, math.nan], [2, 4, 6, 0])["n"] == 3
-    assert correlate([1, 2, 3], [2, 4, 6])["r"] == pytest.approx(1)
+def test_correlations_in_words_at_the_edges():
+    assert "fewer than three points (n = 2)" in correlation_text([1, 2], [1, 2])
+    assert "does not differ (n = 3)" in correlation_text([1, 1, 1], [1, 2, 3])
+    text = correlation_text([1, 2, 3, math.nan], [2, 4, 7, 0])  # 2 of the 6 orders are as clear
+    assert "Spearman ρ = 1.00 (p = 0.33), n = 3 points." in text
+    assert text.startswith("Pearson r = 0.99 (p = 0.07")
 
 
 def test_every_image_counts_once():

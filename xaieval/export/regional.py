@@ -14,7 +14,7 @@ from xaieval.export.exhibits import Population, method_labels
 from xaieval.figures.boxes import count_text
 from xaieval.figures.chart import Chart
 from xaieval.metrics import parse_metric
-from xaieval.stats import causes, cells, correlate, over_images, region_table
+from xaieval.stats import causes, cells, correlation, over_images, region_table
 from xaieval.study import Results
 from xaieval.study.parts import WHOLE
 from xaieval.study.regional import (
@@ -242,7 +242,6 @@ class Regional:
         table[["low", "high"]] = table[["low", "high"]].clip(0.0, 1.0)
         names = table["method"] + (", " + table["class"] if view.cells else "")
         table = table.assign(label=names, id=names)
-        found = correlate(table["score"].tolist(), table["rate"].tolist())
         what = "method and class" if view.cells else "method"
         chart = Chart(
             id="falsification",
@@ -260,7 +259,7 @@ class Regional:
             y_range=(-0.04, 1.04),
             trend=len(table) > 2,
             caption=f"{self._who(table)}. A point per {what}; whiskers: 95 %, images and seeds "
-            f"drawn anew. {correlation_text(found)}",
+            f"drawn anew. {correlation_text(table['score'], table['rate'])}",
         )
         return chart, table
 
@@ -336,19 +335,20 @@ def _rule(metric: str) -> str:
     return "area-matched" if "rule=area-matched" in metric else "as published"
 
 
-def correlation_text(found: Mapping[str, float]) -> str:
-    """Return a correlation in words.
+def correlation_text(x: Sequence[float], y: Sequence[float]) -> str:
+    """Return the two correlations of x and y in words.
 
-    >>> correlation_text({"r": -0.85, "p": 0.068, "rho": -0.9, "rho_p": 0.04, "n": 5})
-    'Pearson r = −0.85 (p = 0.068), Spearman ρ = −0.90 (p = 0.04), n = 5 points.'
+    >>> correlation_text([1, 2, 3, 4, 5], [5, 3, 4, 2, 1])
+    'Pearson r = −0.90 (p = 0.037), Spearman ρ = −0.90 (p = 0.083), n = 5 points.'
     """
-    n = int(found["n"])
-    if math.isnan(found["r"]):
+    pearson, spearman = correlation(x, y), correlation(x, y, kind="spearman")
+    n = pearson.n
+    if math.isnan(pearson.r):
         why = "fewer than three points" if n < 3 else "one of the two does not differ"
         return f"No correlation: {why} (n = {n})."
     text = (
-        f"Pearson r = {found['r']:.2f} (p = {found['p']:.2g}), "
-        f"Spearman ρ = {found['rho']:.2f} (p = {found['rho_p']:.2g}), n = {n} points."
+        f"Pearson r = {pearson.r:.2f} (p = {pearson.p:.2g}), "
+        f"Spearman ρ = {spearman.r:.2f} (p = {spearman.p:.2g}), n = {n} points."
     )
     return text.replace("= -", "= −")
 
@@ -376,7 +376,6 @@ def alignment_chart(
     call = parse_metric(view.metric)
     label = f"{call.label} (%)" if call.bounds[1] == 100 else call.label
     where = f" in {region}" if region else ""
-    found = correlate(table["accuracy"].tolist(), table["value"].tolist())
     n = count_text(table["n"].min(), table["n"].max()) if len(table) else "n 0"
     which = "all" if view.population == "all" else "correctly classified"
     chart = Chart(
@@ -394,6 +393,6 @@ def alignment_chart(
         y_label=f"{label}{where}",
         trend=len(table) > 2,
         caption=f"A point per model (study and seed); {which} {split} images, {n}; whiskers: 95 %, "
-        f"images drawn anew. {correlation_text(found)}",
+        f"images drawn anew. {correlation_text(table['accuracy'], table['value'])}",
     )
     return chart, table

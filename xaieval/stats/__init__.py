@@ -19,7 +19,6 @@ from xaieval.stats.ratios import Ratios
 from xaieval.stats.regional import (
     causes,
     cells,
-    correlate,
     over_images,
     region_table,
 )
@@ -59,7 +58,6 @@ __all__ = [
     "cells",
     "clustered_correlation",
     "contrast",
-    "correlate",
     "correlation",
     "falsification_link",
     "halves",

@@ -11,6 +11,7 @@ import pandas as pd
 
 from xaieval.digest import rng
 from xaieval.errors import ResultsError
+from xaieval.stats.bootstrap import draws as drawn
 from xaieval.stats.intervals import Floats, interval_of
 from xaieval.stats.populations import Frame, need
 
@@ -48,8 +49,8 @@ class Ratios:
         self._seeds = pd.Index(sorted(set(seeds)))
         self._confidence = confidence
         generator = rng("ratios", len(self._images), len(self._seeds), draws)
-        self._of_images = _weights(generator, draws, len(self._images))
-        self._of_seeds = _weights(generator, draws, len(self._seeds))
+        self._of_images = drawn(generator, len(self._images), draws)
+        self._of_seeds = drawn(generator, len(self._seeds), draws)
 
     def interval(self, rows: Frame, y: str, x: str | None = None) -> tuple[float, float]:
         """Return the interval of Σ y / Σ x over rows; without ``x``, of the mean of ``y``.
@@ -103,10 +104,3 @@ def _ratio(of_images: Floats, of_seeds: Floats, over: Floats, under: Floats) -> 
     bottom = ((of_images @ under) * of_seeds).sum(1)
     found: Floats = np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
     return found
-
-
-def _weights(generator: np.random.Generator, draws: int, n: int) -> Floats:
-    """Return how often each of n is drawn, n times with replacement: (draws, n)."""
-    if not n:
-        return np.ones((draws, 0))
-    return generator.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)

@@ -188,30 +188,3 @@ def cells(
         means = {"x": float(images["value"].mean()), "y": float(images["y"].mean())}
         rows.append(row | means | {"low": low, "high": high, "n": len(images)})
     return pd.DataFrame(rows, columns=[*by, "x", "y", "low", "high", "n"])
-
-
-def correlate(x: Sequence[float], y: Sequence[float]) -> dict[str, float]:
-    """Return Pearson's r and Spearman's ρ with their two-sided p, and n; NaN below three points.
-
-    Also NaN where one side is constant.
-
-    >>> found = correlate([1, 2, 3, 4], [1, 3, 2, 4])
-    >>> round(found["r"], 2), round(found["rho"], 2), found["n"]
-    (0.8, 0.8, 4)
-    """
-    from scipy import stats
-
-    a, b = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    there = np.isfinite(a) & np.isfinite(b)
-    a, b = a[there], b[there]
-    nothing = {"r": math.nan, "p": math.nan, "rho": math.nan, "rho_p": math.nan, "n": a.size}
-    if a.size < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return nothing
-    pearson, spearman = stats.pearsonr(a, b), stats.spearmanr(a, b)
-    return {
-        "r": float(pearson.statistic),
-        "p": float(pearson.pvalue),
-        "rho": float(spearman.statistic),
-        "rho_p": float(spearman.pvalue),
-        "n": int(a.size),
-    }
