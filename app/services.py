@@ -98,6 +98,17 @@ class Services:
         """The process's one backend."""
         return self._backend or shared_backend()
 
+    def key_of(self, study: str) -> str:
+        """Return the key of opened results: the name itself, else the first of that study.
+
+        Keys of several results of one study end in their folders' names, which a link from
+        elsewhere cannot know.
+        """
+        if study in self.results:
+            return study
+        named = (key for key, results in self.results.items() if results.study.id == study)
+        return next(named, study)
+
     def catalogue(self, study: str) -> Catalogue | None:
         """Return the images of a study; None when it has none (published runs).
 

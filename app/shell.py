@@ -38,7 +38,7 @@ class Shell(pn.viewable.Viewer):
         self.state = AppState()
         location = pn.state.location
         if location is not None:
-            self.state.restore(location.search)
+            self.state.restore(location.search, study=services.key_of)
         for problem in services.problems:
             if services.results:
                 self.state.notify(f"{problem.argument} could not be opened: {problem.text}")
@@ -63,7 +63,7 @@ class Shell(pn.viewable.Viewer):
     def _follow_link(self, event: param.parameterized.Event) -> None:
         """Follow the browser's back and forward buttons."""
         if event.new != write_link(self.state):
-            self.state.restore(event.new)
+            self.state.restore(event.new, study=self.services.key_of)
 
     def _show_page(self, *_: param.parameterized.Event) -> None:
         self._main[:] = [self._body(self.state.page)]

@@ -64,9 +64,14 @@ class AppState(param.Parameterized):
         if new:
             self.notices = [*self.notices, *new]
 
-    def restore(self, search: str) -> None:
-        """Take over the values of a link; report those that cannot be understood."""
+    def restore(self, search: str, *, study: Callable[[str], str] = str) -> None:
+        """Take over the values of a link; report those that cannot be understood.
+
+        ``study`` returns under which key what a link calls a study is opened here.
+        """
         values, problems = read_link(search)
+        if "study" in values:
+            values["study"] = study(values["study"])
         self.param.update(**values)
         self.notify(*problems)
 

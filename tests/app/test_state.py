@@ -139,3 +139,9 @@ def test_notices_are_not_repeated() -> None:
     state.notify("a", "b")
     state.notify("b", "c")
     assert state.notices == ["a", "b", "c"]
+
+
+def test_a_link_may_name_a_study_of_which_several_results_are_open():
+    state = AppState()
+    state.restore("?study=project-iml", study={"project-iml": "published/out"}.get)
+    assert state.study == "published/out"
