@@ -335,7 +335,9 @@ def _rule(metric: str) -> str:
     return "area-matched" if "rule=area-matched" in metric else "as published"
 
 
-def correlation_text(x: Sequence[float], y: Sequence[float]) -> str:
+def correlation_text(
+    x: Sequence[float] | pd.Series[Any], y: Sequence[float] | pd.Series[Any]
+) -> str:
     """Return the two correlations of x and y in words.
 
     >>> correlation_text([1, 2, 3, 4, 5], [5, 3, 4, 2, 1])
