@@ -46,6 +46,7 @@ class ExplorePage(pn.viewable.Viewer):
         super().__init__()
         self.state, self.services = state, services
         self._thumbs_sent: set[str] = set()
+        self._missed: set[str] = set()  # what changed while another page was shown
         self.cards = Cards(self._on_action)
         self.strip = Strip(self._on_choose)
         self.explaining = Explaining(services, self.cards)
@@ -54,6 +55,7 @@ class ExplorePage(pn.viewable.Viewer):
         self._connect()
         self.settling.settle()
         state.param.watch(self._on_state, list(ASKING))
+        state.param.watch(self._on_page, "page")
         if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
             pn.state.on_session_destroyed(lambda _: self.explaining.close())
         pn.state.onload(self._refresh)  # before, the browser could not hear it
@@ -129,7 +131,16 @@ class ExplorePage(pn.viewable.Viewer):
     def _on_state(self, *events: param.parameterized.Event) -> None:
         if self.settling.busy:
             return
-        changed = {event.name for event in events}
+        self._missed |= {event.name for event in events}
+        if self.state.page == self.id:  # else nobody looks: catch up when the page is shown again
+            self._catch_up()
+
+    def _on_page(self, event: param.parameterized.Event) -> None:
+        if event.new == self.id and self._missed:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        changed, self._missed = self._missed, set()
         if changed & {"image", "study", "split", "class_name", "region"} and "k" not in changed:
             # A K chosen for one mask means nothing for the next.
             self.settling.busy = True
