@@ -81,12 +81,19 @@ function makeCard(parent, source) {
   return parts;
 }
 
+// Scores of up to 100 are in per cent.
+function valueText(value, scale) {
+  return scale === 100 ? `${value.toFixed(value < 9.995 ? 2 : 1)}%` : value.toFixed(3);
+}
+
 function fillRows(table, rows, caption) {
   table.replaceChildren();
   if (!rows.length) { return; }
   table.setAttribute("aria-label", caption);
   const columns = el("colgroup", "", table);
   const plain = rows.every((row) => row.share === undefined);
+  const wide = rows.some((row) => row.share !== undefined && row.label.length > 15);
+  table.classList.toggle("wide", wide);
   for (const name of ["name", "bar", "value"]) { el("col", plain ? `plain ${name}` : name, columns); }
   const body = el("tbody", "", table);
   for (const row of rows) {
@@ -108,11 +115,11 @@ function fillRows(table, rows, caption) {
     if (row.chance !== null && row.scale !== null) {
       const tick = el("div", "tick", track);
       tick.style.left = `${100 * row.chance / row.scale}%`;
-      bar.title = `constant map: ${row.chance.toFixed(3)}`;
+      bar.title = `constant map: ${valueText(row.chance, row.scale)}`;
     }
     if (row.ceiling !== null && row.ceiling !== undefined && row.scale !== null) {
       el("div", "tick best", track).style.left = `${100 * row.ceiling / row.scale}%`;
-      const best = `best on this grid: ${row.ceiling.toFixed(3)}`;
+      const best = `best on this grid: ${valueText(row.ceiling, row.scale)}`;
       bar.title = [bar.title, best].filter(Boolean).join(" · ");
     }
     const cell = el("td", row.share === null ? "value none" : "value", line);

@@ -12,6 +12,12 @@ from xaieval.metrics import METRICS
 from .state import COLOUR_MAPS, AppState
 from .theme import HIDE_LABEL
 
+_NARROW = {
+    "& .MuiSelect-select": {"fontSize": "13px", "padding": "8.5px 24px 8.5px 10px !important"},
+    "& .MuiSelect-icon": {"right": "2px"},
+}
+"""Seven selects beside each other show what is chosen at 1280 px."""
+
 
 class Controls:
     """Widgets only: what they may hold and what they do is the page's business."""
@@ -63,14 +69,20 @@ class Controls:
 
     def bar(self) -> pn.viewable.Viewable:
         """Return the row above the cards: what is looked at."""
+        shares = (
+            (self.study, 206),
+            (self.split, 72),
+            (self.class_name, 116),
+            (self.seed, 90),
+            (self.target, 161),
+            (self.region, 113),
+            (self.metric, 165),
+        )
+        for select, width in shares:  # in proportion to what they mostly say
+            select.styles = {"flex": f"{width} 1 0", "min-width": "0"}
+            select.sx = _NARROW
         return pmui.Row(
-            self.study,
-            self.split,
-            self.class_name,
-            self.seed,
-            self.target,
-            self.region,
-            self.metric,
+            *(select for select, _ in shares),
             sizing_mode="stretch_width",
             margin=(12, 16, 4, 8),
             sx={"gap": "8px"},

@@ -179,7 +179,7 @@ def verdict(
     ranking = f"{name}: "
     for position, (key, place) in enumerate(places.items()):
         joint = " = " if position and place == list(places.values())[position - 1] else " > "
-        ranking += (joint if position else "") + f"{labels[key]} {values[key]:.3f}"
+        ranking += (joint if position else "") + f"{labels[key]} {value_text(metric, values[key])}"
     left_out = [labels[key] for key in scores if key not in places]
     if left_out:
         ranking += f" · undefined: {', '.join(left_out)}"
@@ -189,6 +189,19 @@ def verdict(
         return {"title": f"★ {labels[best[0]]} wins", "text": ranking}
     names = ", ".join(labels[key] for key in best[:-1]) + f" and {labels[best[-1]]}"
     return {"title": f"{names} tie", "text": ranking}
+
+
+def value_text(metric: str, value: float) -> str:
+    """Return a score as a card shows it, with its unit.
+
+    >>> value_text("iou", 0.25), value_text("regional_precision", 0.98)
+    ('0.250', '0.98%')
+    >>> value_text("regional_precision", 52.25), value_text("regional_precision", 100.0)
+    ('52.2%', '100%')
+    """
+    if parse_metric(metric).bounds[1] != 100:
+        return f"{value:.3f}"
+    return "100%" if value == 100 else f"{value:.{1 if value >= 9.995 else 2}f}%"
 
 
 def metric_label(metric: str) -> str:
@@ -306,13 +319,14 @@ def score_row(metric: str, found: Score, share: float, best: Score | None = None
     if best is not None and chance is not None and best.value > chance and not undefined:
         reached = (found.value - chance) / (best.value - chance)
         title = (
-            f"{title}. The method's grid allows {best.value:.3f}: {reached:.0%} of the way there"
+            f"{title}. The method's grid allows {value_text(metric, best.value)}: "
+            f"{reached:.0%} of the way there"
         )
     return {
         "metric": metric,
         "label": "Precision at K" if metric.startswith("precision@") else metric_label(metric),
         "title": title,
-        "text": "–" if undefined else f"{found.value:.3f}",
+        "text": "–" if undefined else value_text(metric, found.value),
         "share": length,
         "scale": high if math.isfinite(high) else None,
         "chance": chance,

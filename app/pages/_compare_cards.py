@@ -14,7 +14,7 @@ from xaieval.study import Results
 
 from ..regions import listing
 from ..scene import Scene, source_rows
-from ..scorecard import Place, card, metric_label, rank, shown_metrics
+from ..scorecard import Place, card, metric_label, rank, shown_metrics, value_text
 from ..services import Services
 from ._compare_models import Question, Seat
 
@@ -226,7 +226,9 @@ def _verdict(
     if not places:
         return {"title": "No ranking", "text": f"{name} is undefined here"}
     best = [question.labels[key] for key, place in places.items() if place.rank == 1]
-    text = " > ".join(f"{question.labels[key]} {scores[key].value:.3f}" for key in places)
+    text = " > ".join(
+        f"{question.labels[key]} {value_text(question.metric, scores[key].value)}" for key in places
+    )
     left_out = [question.labels[k] for k, found in scores.items() if math.isnan(found.value)]
     if left_out:
         text += f" · undefined: {', '.join(left_out)}"

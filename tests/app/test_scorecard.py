@@ -113,6 +113,7 @@ def test_score_rows() -> None:
     assert score_row("auroc", Score(0.75), 0.1)["chance"] == 0.5
     percent = score_row("regional_precision", Score(25.0), 0.1)
     assert (percent["share"], percent["chance"], percent["scale"]) == (0.25, 10, 100)
+    assert percent["text"] == "25.0%"
     boundless = score_row("lift", Score(2.5), 0.1)
     assert (boundless["share"], boundless["chance"], boundless["scale"]) == (None, 1, None)
     undefined = score_row("mass_accuracy", Score(math.nan, "zero-map"), 0.1)
