@@ -211,6 +211,12 @@ def test_page_figure_holds_the_rows(name: str):
     assert ("id" in source) == (name == "boxes")
 
 
+def test_names_of_lines_stand_beside_the_frame():
+    (axis,) = draw_chart(chart(lines_at=((1.0, "chance"),))).right
+    assert axis.major_label_overrides == {1.0: "chance"}
+    assert list(axis.ticker.ticks) == [1.0]
+
+
 def test_rows_keep_their_ids_for_taps():
     figure = draw_chart(CHARTS["boxes"])
     ids = renderer(figure, "rows").data_source.data["id"]

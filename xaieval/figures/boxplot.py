@@ -23,6 +23,7 @@ from bokeh.plotting import figure
 
 from xaieval.figures.axes import short_name, style_axes
 from xaieval.figures.boxes import Boxes, count_text, head_text
+from xaieval.figures.chart_names import wrapped
 from xaieval.figures.palette import INKS, Ink, Mode, Origin, method_colours, method_marks
 
 _SIZES = {"square": 5.8, "triangle": 7.5, "inverted_triangle": 7.5, "star": 9.0}  # look equal
@@ -281,7 +282,7 @@ def _axes(
     for i in range(len(data.classes)):
         for j, method in enumerate(data.methods):
             text = labels.get(method, method)
-            text = short_name(text) if narrow else text.replace(" ", "\n", 1)
+            text = short_name(text) if narrow else wrapped(text, 12)
             feet[round(i + 0.5 + (j - (len(data.methods) - 1) / 2) * slot, 6)] = text
     top = LinearAxis(ticker=FixedTicker(ticks=list(heads)), major_label_overrides=heads)
     fig.add_layout(top, "above")

@@ -9,8 +9,9 @@ import numpy as np
 from bokeh.core.properties import value
 from bokeh.models import (
     ColumnDataSource,
+    FixedTicker,
     HoverTool,
-    Label,
+    LinearAxis,
     Span,
     TapTool,
 )
@@ -248,26 +249,14 @@ def _draw_names(fig: Any, chart: Chart, parts: Parts, ink: Ink) -> dict[str, Any
 
 def _draw_references(fig: Any, chart: Chart, parts: Parts, ink: Ink) -> dict[str, Any]:
     """Draw the reference of each x and the lines across; return the sign of the first."""
-    for at, text in chart.lines_at:
+    for at, _ in chart.lines_at:
         fig.add_layout(
             Span(location=at, dimension="width", line_color=ink.text, line_dash="dotted")
         )
-        fig.add_layout(
-            Label(
-                x=parts.x_range[1],
-                y=at,
-                text=text,
-                x_offset=-6,
-                y_offset=3,
-                text_align="right",
-                text_color=ink.text,
-                text_font=FONT,
-                text_font_size="12px",
-                background_fill_color=ink.band,
-                background_fill_alpha=0.85,
-                level="overlay",
-            )
-        )
+    if chart.lines_at:  # beside the frame, where nothing is drawn
+        places = dict(chart.lines_at)
+        ticker = FixedTicker(ticks=list(places))
+        fig.add_layout(LinearAxis(ticker=ticker, major_label_overrides=places), "right")
     if not chart.reference or not parts.ticks:
         return {}
     at_x = reference_ticks(parts.rows)

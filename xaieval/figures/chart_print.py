@@ -76,9 +76,8 @@ def _plot(chart: Chart, mode: Mode) -> Any:
     for at, text in chart.lines_at:
         axes.axhline(at, color=ink.text, linestyle=":", linewidth=1)
         axes.annotate(
-            _plain(text), (1, at), xycoords=("axes fraction", "data"), xytext=(-3, 2),
-            textcoords="offset points", ha="right", fontsize=7, color=ink.text, zorder=6,
-            bbox={"facecolor": ink.band, "alpha": 0.85, "linewidth": 0, "pad": 0.5},
+            _plain(text), (1, at), xycoords=("axes fraction", "data"), xytext=(3, 0),
+            textcoords="offset points", va="center", fontsize=7, color=ink.text,
         )  # fmt: skip
     if parts.ticks:
         _names(axes.xaxis, list(parts.ticks.values()), width - 0.8)
