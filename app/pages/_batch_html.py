@@ -56,6 +56,7 @@ tbody tr.group td { border-top: 2px solid var(--line); }
 tbody th { position: static; color: var(--ink); font-size: var(--t-body); padding: 5px 12px; }
 .num { text-align: right; }
 th.num { text-align: right; }
+td.why { white-space: normal; min-width: 152px; }
 td .std, td .interval { color: var(--quiet); }
 td .interval { font-size: var(--t-small); display: block; }
 td.win { font-weight: 650; }
@@ -107,10 +108,14 @@ def headline(
     mode: Mode,
     origin: Origin,
     note: str = "",
+    region: str = "",
     chance: float | None = None,
     failed: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """Return the answer in one line and a tile per method, for the last split's first column."""
+    """Return the answer in one line and a tile per method, for the last split's first column.
+
+    ``region``: the one scored, where there are several.
+    """
     split, group = data.splits[-1], data.classes[0]
     cell = data.boxes[(data.boxes["split"] == split) & (data.boxes["class"] == group)]
     cell = cell[cell["mean"].notna()].sort_values("mean", ascending=False, kind="stable")
@@ -148,9 +153,10 @@ def headline(
     seeds = int(best["n_seeds"])
     where = f"{escape(split)} images" + ("" if group == OVERALL else f" of {escape(group)}")
     verb = "rank" if len(tied) > 1 else "ranks"
+    of_region = f", scored in <b>{escape(region)}</b>" if region else ""
     text = (
         f"<b>{who}</b> {verb} first on {100 * best['mean']:.0f} % of {where}, "
-        f"mean over {seeds} seed{'' if seeds == 1 else 's'}."
+        f"mean over {seeds} seed{'' if seeds == 1 else 's'}{of_region}."
     )
     label = published_note(note) if note else ""
     if caution:

@@ -75,7 +75,7 @@ class BatchPage(pn.viewable.Viewer):
             self.param.population, label="Images", width=180, **small
         )
         self._study.param.watch(lambda e: self._choose_study(e.new), "value")
-        self._metric.param.watch(lambda e: e.new and self.state.param.update(metric=e.new), "value")
+        self._metric.param.watch(lambda e: self._choose_metric(e.new), "value")
         self._split.param.watch(lambda e: self.state.param.update(split=e.new or ANY), "value")
         self._class.param.watch(lambda e: self.state.param.update(class_name=e.new or ANY), "value")
         self._head = self._html()
@@ -212,7 +212,15 @@ class BatchPage(pn.viewable.Viewer):
 
     def _chosen_metric(self) -> str:
         keys = self.results.metric_keys
-        return self.state.metric if self.state.metric in keys else keys[0]
+        if self.state.metric in keys:
+            return self.state.metric
+        usual = self.state.param["metric"].default
+        return usual if usual in keys else keys[0]
+
+    def _choose_metric(self, metric: str | None) -> None:
+        """Take over a choice; what merely stands in for a score that is not here is none."""
+        if metric and metric != self._chosen_metric():
+            self.state.metric = metric
 
     def _current_view(self) -> View:
         """Return the view that the widgets ask for."""
@@ -305,7 +313,12 @@ class BatchPage(pn.viewable.Viewer):
         splits = content.view.splits or ("train", "test")
         chance = None if results.kind == "published" else 1 / max(len(results.classes), 1)
         self._head.object = html.headline(
-            data, content.accuracy, note=results.note, chance=chance, **shown
+            data,
+            content.accuracy,
+            note=results.note,
+            region=results.named_region(content.view.metric),
+            chance=chance,
+            **shown,
         )
         self._legend.object = html.box_legend(data, **shown) + html.hidden_note(content.hidden)
         self._boxes.object = content.boxes

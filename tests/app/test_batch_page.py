@@ -11,14 +11,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from by_hand import write_results
 
 from app.pages import _batch_jobs as jobs
 from app.pages._batch_run import describe
 from app.pages.batch import BatchPage
 from app.state import AppState
+from xaieval.cli.summary_text import render
 from xaieval.errors import ResultsError
 from xaieval.progress import Progress, duration
 from xaieval.study import Results, import_published
+from xaieval.study.summarise import summary
 
 METHODS = ("gradcam", "saliency", "integrated_gradients")
 NOTE = "Re-aggregated from published runs, no model run here"
@@ -72,6 +75,33 @@ def test_filled_shows_numbers_label_and_figure(results: Results):
     assert page._curves.visible
     assert not page._no_curves.visible
     assert "0.750" in page._accuracy.object
+
+
+def test_a_score_that_is_not_here_stays_the_choice_of_the_other_pages(tmp_path: Path):
+    def half(*_: Any) -> float:
+        return 0.5
+
+    out = write_results(tmp_path / "out", half, samples={"a": "x"}, metrics=("iou", "topk_overlap"))
+    page = page_of(Results(out))
+    page.state.metric = "regional_precision"
+    assert page._metric.value == "topk_overlap"
+    assert page.state.metric == "regional_precision"
+    page._metric.value = "iou"
+    assert page.state.metric == "iou"
+
+
+def test_of_several_regions_the_scored_one_is_named(tmp_path: Path):
+    def half(*_: Any) -> float:
+        return 0.5
+
+    out = write_results(
+        tmp_path / "out", half, samples={"a": "x", "b": "y"}, metrics=("topk_overlap",)
+    )
+    page = shown(page_of(Results(out)))
+    assert "scored in <b>eyes</b>." in page._head.object
+    assert "wins by topk_overlap in eyes; " in render(summary(Results(out)), "table")
+    assert Results(out).named_region("topk_overlap", "nose") == "nose"
+    assert Results(out).named_region("deletion") == ""
 
 
 def test_texts_of_data_are_escaped(results: Results):

@@ -191,6 +191,7 @@ def test_a_form_that_stands_in_where_low_is_good(tmp_path: Path):
     found = summary(Results(out), metric="deletion")
     assert "wins by deletion (the lowest); correctly classified images;" in render(found, "table")
     assert r"\par\footnotesize test: with gradcam[upsampling=aligned]" in render(found, "latex")
+    assert found.region == ""
     (row,) = found.stand_ins
     assert (row["original"], row["variant"]) == ("gradcam", aligned)
     assert row["changed"] == row["n"] == 4

@@ -18,7 +18,8 @@ def _about(summary: Summary) -> str:
     images = {"correct": "correctly classified images", "all": "all images"}[summary.population]
     metric = parse_metric(summary.metric)
     return (
-        f"wins by {summary.metric}{' (the lowest)' if metric.higher_is_better is False else ''}; "
+        f"wins by {summary.metric}{' (the lowest)' if metric.higher_is_better is False else ''}"
+        f"{f' in {summary.region}' if summary.region else ''}; "
         f"{images}{'' if metric.whole else ' with a mask'}; "
         f"ties: {'shared' if summary.tie_rule == 'split' else 'to the first method'}; "
         "mean ± std (ddof 0) over seeds"
@@ -111,6 +112,7 @@ def _as_json(summary: Summary) -> str:
         "title": summary.title,
         "note": summary.note,
         "metric": summary.metric,
+        "region": summary.region,
         "population": summary.population,
         "tie_rule": summary.tie_rule,
         "win_rates": summary.rows,

@@ -211,6 +211,13 @@ class Results:
             raise unknown("region of these results", region, self.regions)
         return region
 
+    def named_region(self, metric: str, region: str | None = None) -> str:
+        """Return ``region_of`` where there are several regions to tell apart, else ''."""
+        if self.kind == "published" or len(self.regions) < 2:
+            return ""
+        found = self.region_of(metric, region)
+        return "" if found == WHOLE else found
+
     @cached_property
     def metric_keys(self) -> tuple[str, ...]:
         """Metric keys that were scored, in the study's order, then others."""

@@ -30,6 +30,8 @@ class Summary:
     stand_ins : list of dict
         Per split and per method that is another form of one that competes (the same id with
         other options): ``split, original, variant, n, changed, before, after`` (``stats.StandIn``).
+    region : str
+        The one scored, where there are several; else ''.
     """
 
     title: str
@@ -41,6 +43,7 @@ class Summary:
     accuracy: list[Row]
     problems: list[str]
     stand_ins: list[Row] = field(default_factory=list)
+    region: str = ""
 
 
 def summary(
@@ -103,6 +106,7 @@ def summary(
         stand_ins=stand_ins(
             results, metric, region=region, population=population, tie_rule=tie_rule, nan=nan
         ),
+        region=results.named_region(metric, region),
     )
 
 
