@@ -9,7 +9,8 @@ import panel as pn
 import panel_material_ui as pmui
 
 from xaieval.export.charted import Charted, charted_figure, charted_sidecar, charted_table
-from xaieval.figures.palette import Mode, method_colours, method_marks
+from xaieval.figures.chart_parts import chart_parts
+from xaieval.figures.palette import Mode
 
 from . import _parts_html as html
 from ._batch_export import Buttons
@@ -131,9 +132,10 @@ class PartsFigures:
     def fill(self, content: PartsContent, mode: Mode) -> None:
         """Show a content."""
         self.content = content
-        results = content.results
-        colours = method_colours(results.method_ids, mode=mode)
-        marks = method_marks(results.method_ids)
+        chart = content.shown["regions"].chart  # the same signs as in the figure above
+        series = chart_parts(chart, mode=mode).series if chart else ()
+        colours = {one.key: one.colour for one in series}
+        marks = {one.key: one.mark for one in series}
         self.answer.object = html.answer(content)
         self.table.object = html.region_rows(content, colours=colours, marks=marks)
         names = {

@@ -72,12 +72,34 @@ _LINE = (
 )
 
 
+_HATCH = {
+    "right_diagonal_line": '<path d="M0 6 6 0M0 12 12 0M6 12 12 6"/>',
+    "dot": '<path stroke-width="2" d="M2 3h2M8 3h2M2 9h2M8 9h2"/>',
+    "diagonal_cross": '<path d="M0 0 12 12M0 12 12 0"/>',
+    "horizontal_line": '<path d="M0 3H12M0 6H12M0 9H12"/>',
+}
+
+
+def bar_sign(colour: str, hatch: str) -> str:
+    """Return a bar's colour and hatch as inline SVG."""
+    return (
+        f'<svg width="12" height="12" aria-hidden="true" data-hatch="{hatch}" stroke="var(--page)">'
+        f'<rect width="12" height="12" fill="{colour}" stroke="none"/>{_HATCH.get(hatch, "")}</svg>'
+    )
+
+
 def chart_legend(chart: Chart, *, mode: Mode) -> str:
     """Return what the colours and lines of a chart mean; '' for one that says it itself."""
     if chart.kind == "heat":
         return ""
     series = chart_parts(chart, mode=mode).series
-    entries = [f"{mark(one.mark, one.colour, hollow=False)}{escape(one.label)}" for one in series]
+    signs = [
+        bar_sign(one.colour, one.hatch)
+        if chart.kind == "bars"
+        else mark(one.mark, one.colour, hollow=False)
+        for one in series
+    ]
+    entries = [f"{sign}{escape(one.label)}" for sign, one in zip(signs, series, strict=True)]
     if chart.kind == "boxes":
         entries += [_LINE.format(3, "none", "median"), _LINE.format(1.8, "4 3", "mean")]
         entries.append("box: quartiles · whiskers: within 1.5 box heights")
@@ -166,7 +188,7 @@ def _row(
     marks: dict[str, str],
 ) -> str:
     key = str(row["method_id"])
-    sign = mark(marks[key], colours[key], hollow=False)
+    sign = mark(marks[key], colours[key], hollow=False) if key in marks else ""
     name = f'<th scope="row">{sign} {escape(str(row["method"]))}</th>'
     win = " win" if row["mean"] == best else ""
     few = '<span class="few">few</span>' if 0 < row["n"] < 5 else ""
@@ -185,7 +207,7 @@ def _row(
     what = escape(region) if place == 0 else f'<span class="sr">{escape(region)}</span>'
     return (
         f'<tr{start} data-region="{escape(region)}" data-method="{escape(key)}"><td>{what}</td>'
-        f"{name}{''.join(numbers)}<td>{_left_out(row)}</td></tr>"
+        f"{name}{''.join(numbers)}{_left_out(row)}</tr>"
     )
 
 
@@ -195,12 +217,13 @@ def _range(low: float, high: float) -> str:
 
 def _left_out(row: pd.Series[Any]) -> str:
     if not row["left_out"]:
-        return '<span class="quiet">0</span>'
+        return '<td class="why quiet">0</td>'
     reasons = []
     for part in str(row["left_out_by"]).split(", "):
         cause, _, count = part.rpartition(" ")
         reasons.append(f"{REASON_TEXT.get(cause, cause)} {count}")
-    return f'{row["left_out"]} <span class="quiet small">{escape(", ".join(reasons))}</span>'
+    why = escape(", ".join(reasons))
+    return f'<td class="why">{row["left_out"]} <span class="quiet small">{why}</span></td>'
 
 
 def no_falsification() -> str:

@@ -78,6 +78,29 @@ def test_filled_shows_answer_figures_and_table(results: Results):
     assert "misclassified 1" in table
 
 
+def test_the_table_has_the_signs_of_the_figure_and_bars_their_hatch(tmp_path: Path):
+    def without(sample: str, seed: int, method: str, region: str, metric: str) -> float | str:
+        signed = method == "saliency" and metric != "area_share"
+        return "zero-map" if signed else value(sample, seed, method, region, metric)
+
+    methods = ("gradcam", "saliency", "random", "sobel")
+    out = write_results(
+        tmp_path / "out", without, samples=SAMPLES, metrics=METRICS, methods=methods
+    )
+    page = shown(page_of(Results(out)))
+    assert "; n 3–4;" in page.figures.captions["regions"].object  # not 0: saliency is not drawn
+    rows = page.figures.table.object.split("<tr")
+    drawn = page.figures.captions["regions"].object.split("<span>")
+    for name in ("Grad-CAM", "Random"):
+        sign = next(it for it in drawn if name in it).split("</svg>")[0]
+        assert any(f"{sign}</svg> {name}" in row for row in rows), name
+    (row, *_) = [row for row in rows if 'data-method="saliency"' in row]
+    assert "<svg" not in row
+    lift = page.figures.captions["lift"].object
+    assert 'data-hatch="blank"' in lift
+    assert 'data-hatch="right_diagonal_line"' in lift  # Sobel's bar has the colour of Random's
+
+
 def test_texts_of_data_are_escaped(results: Results):
     page = shown(page_of(results, class_name="<b>hat</b>"))
     text = page.figures.captions["regions"].object

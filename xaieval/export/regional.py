@@ -168,7 +168,8 @@ class Regional:
         if view.population == "correct":
             parts[0] = f"correctly classified {parts[0]}"
         if table is not None and len(table):
-            parts.append(count_text(table["n"].min(), table["n"].max()))
+            drawn = table[table["n"] > 0] if table["n"].any() else table
+            parts.append(count_text(drawn["n"].min(), drawn["n"].max()))
         seeds = sorted(set(self.scores["seed"]))
         if view.seed is not None or len(seeds) < 2:
             parts.append(f"seed {', '.join(map(str, seeds))}")
@@ -380,17 +381,19 @@ def alignment_chart(
     where = f" in {region}" if region else ""
     n = count_text(table["n"].min(), table["n"].max()) if len(table) else "n 0"
     which = "all" if view.population == "all" else "correctly classified"
+    several = table.duplicated("study", keep=False)  # the colour tells the study already
+    short = table["model"].where(~several, "seed " + table["seed"].astype(str))
     chart = Chart(
         id="alignment",
         kind="points",
         title=f"Alignment against accuracy: {names.get(view.method, view.method)}",
-        table=table,
+        table=table.assign(short=short),
         x="accuracy",
         y="value",
         group="study",
         low="low",
         high="high",
-        label="model",
+        label="short",
         x_label=f"balanced accuracy, {split}",
         y_label=f"{label}{where}",
         trend=len(table) > 2,
