@@ -6,7 +6,7 @@ digit. Both are tested on digits with a colour that gives nothing away and with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,10 @@ from xaieval.outcomes import (
 )
 from xaieval.reproduce.base import ExperimentSpec, Setup, Size
 from xaieval.reproduce.explanation_alignment.measures import (
+    best_by_mass,
     by_seed,
     contrast_finding,
+    contrast_numbers,
     mean_table,
 )
 from xaieval.reproduce.explanation_alignment.scoring import (
@@ -37,6 +39,7 @@ from xaieval.reproduce.explanation_alignment.scoring import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from xaieval.datasets.base import Record
     from xaieval.stats.contrasts import Contrast
     from xaieval.study import Results
 
@@ -340,6 +343,7 @@ def _outcome(setup: Setup, settings: _Settings, arms: Mapping[str, Results]) -> 
     findings += planted
     means = mean_table(frames, ["condition", "region", "method_id", "metric_key"])
     table = _table(rows)
+    records = _records(arms["honest"])
     return Outcome(
         findings=tuple(gated(findings, gates)),
         gates=gates,
@@ -348,8 +352,8 @@ def _outcome(setup: Setup, settings: _Settings, arms: Mapping[str, Results]) -> 
                 "means",
                 "Alignment of both models, by test and region",
                 means,
-                f"Mean over {_settings_text(settings, arms)}; the area share is what a map without "
-                "information gets by mass and by the pointing game.",
+                f"Mean over {_settings_text(settings, records)}; the area share is what a map "
+                "without information gets by mass and by the pointing game.",
             ),
             Sheet(
                 "contrasts",
@@ -365,9 +369,9 @@ def _outcome(setup: Setup, settings: _Settings, arms: Mapping[str, Results]) -> 
             "best_method": best,
             "means": means.to_dict("records"),
             "contrasts": table.to_dict("records"),
-            "digits": sorted({str(r.meta["source"]) for r in _records(arms["honest"])}),
+            "digits": sorted({str(r.meta["source"]) for r in records}),
         },
-        notes=_notes(arms, settings, best),
+        notes=_notes(records, settings, best),
         studies=tuple(f"studies/{name}" for name in arms),
     )
 
@@ -418,14 +422,7 @@ def _row(
         "metric": metric,
         "a": pair.a.text,
         "b": pair.b.text,
-        "mean_a": found.mean_a,
-        "mean_b": found.mean_b,
-        "difference": found.difference,
-        "low": found.low,
-        "high": found.high,
-        "verdict": found.verdict,
-        "seeds_for": found.seeds_for,
-        "seeds": found.n_seeds,
+        **contrast_numbers(found),
         "digits": found.n_images,
     }
 
@@ -441,17 +438,9 @@ def _planted(
 ) -> tuple[list[Finding], str]:
     """Judge what is known of these data: the digit decides honestly, the block is the confound."""
     from xaieval.stats.contrasts import contrast
-    from xaieval.stats.split_half import split_half_best
 
     frame = _of(frames["honest"], "uncorrelated")
-    frame = frame[(frame["region"] == "digit") & (frame["metric_key"] == "mass_accuracy")]
-    keys = {key.partition("[")[0]: key for key in frame["method_id"].unique() if key != GRADIENT}
-    split = split_half_best(
-        frame,
-        methods=[keys[name] for name in COMPETE],
-        baselines=["random", "sobel"],
-        salt="decoy-mnist",
-    )
+    split = best_by_mass(frame, "digit", compete=COMPETE, salt="decoy-mnist")
     best = split.chosen
     unit = f"difference of mass accuracy ({best})"
     findings = [
@@ -548,20 +537,19 @@ def _pictures(setup: Setup, arms: Mapping[str, Results]) -> tuple[Picture, ...]:
     )
 
 
-def _records(results: Results) -> Any:
+def _records(results: Results) -> Sequence[Record]:
     dataset = results.dataset()
     assert dataset is not None, "measured results have a dataset"
     return dataset.records
 
 
-def _settings_text(settings: _Settings, arms: Mapping[str, Results]) -> str:
+def _settings_text(settings: _Settings, records: Sequence[Record]) -> str:
     """Return what a number rests on, in words."""
-    n = len({r.id.partition("/")[2] for r in _records(arms["honest"]) if r.layout_split == "test"})
+    n = len({r.id.partition("/")[2] for r in records if r.layout_split == "test"})
     return f"{len(settings.seeds)} seeds and {n} test digits"
 
 
-def _notes(arms: Mapping[str, Results], settings: _Settings, best: str) -> tuple[str, ...]:
-    records = _records(arms["honest"])
+def _notes(records: Sequence[Record], settings: _Settings, best: str) -> tuple[str, ...]:
     source = str(records[0].meta["source"])
     n_train = sum(record.layout_split == "train" for record in records)
     return (

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xaieval.outcomes import Claim, Finding, judged
+from xaieval.reproduce.explanation_alignment.scoring import GRADIENT
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from xaieval.stats.contrasts import Contrast
+    from xaieval.stats.split_half import SplitHalf
 
 
 def contrast_finding(claim: Claim, found: Contrast, unit: str, *, what: str = "images") -> Finding:
@@ -24,6 +26,39 @@ def contrast_finding(claim: Claim, found: Contrast, unit: str, *, what: str = "i
         n=f"{found.n_seeds} seeds × {found.n_images} {what}",
         unit=unit,
         why=agree if found.n_seeds > 1 else "",
+    )
+
+
+def contrast_numbers(found: Contrast) -> dict[str, Any]:
+    """Return a contrast's means, difference, interval, verdict and seeds, for a table's row."""
+    return {
+        "mean_a": found.mean_a,
+        "mean_b": found.mean_b,
+        "difference": found.difference,
+        "low": found.low,
+        "high": found.high,
+        "verdict": found.verdict,
+        "seeds_for": found.seeds_for,
+        "seeds": found.n_seeds,
+    }
+
+
+def best_by_mass(
+    frame: pd.DataFrame, region: str, *, compete: Sequence[str], salt: str
+) -> SplitHalf:
+    """Return the method with most mass on a region, chosen on one half, against random and edges.
+
+    ``compete`` holds method ids; the signed gradient has no mass and is none of them.
+    """
+    from xaieval.stats.split_half import split_half_best
+
+    frame = frame[(frame["region"] == region) & (frame["metric_key"] == "mass_accuracy")]
+    keys = {key.partition("[")[0]: key for key in frame["method_id"].unique() if key != GRADIENT}
+    return split_half_best(
+        frame,
+        methods=[keys[name] for name in compete],
+        baselines=["random", "sobel"],
+        salt=salt,
     )
 
 

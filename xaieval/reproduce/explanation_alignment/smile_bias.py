@@ -39,7 +39,13 @@ from xaieval.reproduce.explanation_alignment.faces import (
     grid_note,
     with_groups,
 )
-from xaieval.reproduce.explanation_alignment.measures import by_seed, contrast_finding, mean_table
+from xaieval.reproduce.explanation_alignment.measures import (
+    best_by_mass,
+    by_seed,
+    contrast_finding,
+    contrast_numbers,
+    mean_table,
+)
 from xaieval.reproduce.explanation_alignment.scoring import (
     GRADIENT,
     METRICS,
@@ -392,16 +398,7 @@ def _rules(best: str) -> list[tuple[str, str, str]]:
 
 def _planted(frame: pd.DataFrame) -> tuple[str, dict[str, Contrast]]:
     """Return the best method on the mouth, chosen on one half, and what it beats on the other."""
-    from xaieval.stats.split_half import split_half_best
-
-    frame = frame[(frame["region"] == "mouth") & (frame["metric_key"] == "mass_accuracy")]
-    keys = {key.partition("[")[0]: key for key in frame["method_id"].unique() if key != GRADIENT}
-    split = split_half_best(
-        frame,
-        methods=[keys[name] for name in COMPETE],
-        baselines=["random", "sobel"],
-        salt="smile-bias",
-    )
+    split = best_by_mass(frame, "mouth", compete=COMPETE, salt="smile-bias")
     return split.chosen, {f"best-beats-{name}": split.against[name] for name in ("random", "sobel")}
 
 
@@ -411,14 +408,7 @@ def _row(pair: _Contrast, rule: str, method: str, metric: str, found: Contrast) 
         "rule": rule,
         "method": method,
         "metric": metric,
-        "mean_a": found.mean_a,
-        "mean_b": found.mean_b,
-        "difference": found.difference,
-        "low": found.low,
-        "high": found.high,
-        "verdict": found.verdict,
-        "seeds_for": found.seeds_for,
-        "seeds": found.n_seeds,
+        **contrast_numbers(found),
         "faces": found.n_images,
         "published": pair.published,
     }
