@@ -18,17 +18,44 @@ _NARROW = {
 }
 """Seven selects beside each other show what is chosen at 1280 px."""
 
+SMALL: dict[str, Any] = {"size": "small", "margin": 0, "sizing_mode": "stretch_width"}
+"""How every widget of a card page is set."""
+
+
+def drawing_widgets(
+    state: AppState,
+) -> tuple[pmui.RadioButtonGroup, pmui.FloatSlider, pmui.Select, pmui.Select]:
+    """Return what decides how cards are drawn: view, opacity, colour map, scale."""
+    return (
+        pmui.RadioButtonGroup(
+            label="Show",
+            options={"Both": "both", "Heatmap": "heatmap", "Top-K": "topk"},
+            value=state.view,
+            stylesheets=[HIDE_LABEL],
+            **SMALL,
+        ),
+        pmui.FloatSlider(
+            label="Heatmap opacity", start=0, end=1, step=0.05, value=state.opacity, **SMALL
+        ),
+        pmui.Select(label="Colour map", options=list(COLOUR_MAPS), value=state.colormap, **SMALL),
+        pmui.Select(
+            label="Scale",
+            options={"each map": "each", "clip top 0.5 %": "clipped", "shared": "shared"},
+            value=state.scale,
+            **SMALL,
+        ),
+    )
+
 
 class Controls:
     """Widgets only: what they may hold and what they do is the page's business."""
 
     def __init__(self, state: AppState) -> None:
-        small: dict[str, Any] = {"size": "small", "margin": 0, "sizing_mode": "stretch_width"}
-        self.study = pmui.Select(label="Study", **small)
-        self.split = pmui.Select(label="Split", **small)
-        self.class_name = pmui.Select(label="Class", **small)
-        self.seed = pmui.Select(label="Model seed", **small)
-        self.target = pmui.Select(label="Explained class", **small)
+        self.study = pmui.Select(label="Study", **SMALL)
+        self.split = pmui.Select(label="Split", **SMALL)
+        self.class_name = pmui.Select(label="Class", **SMALL)
+        self.seed = pmui.Select(label="Model seed", **SMALL)
+        self.target = pmui.Select(label="Explained class", **SMALL)
         self.metric = pmui.Select(
             label="Ranked by",
             options={
@@ -36,36 +63,18 @@ class Controls:
                 for key, spec in METRICS.items()
                 if spec.higher_is_better is not None and "model" not in spec.needs
             },
-            **small,
+            **SMALL,
         )
-        self.region = pmui.Select(label="Region scored", **small)
+        self.region = pmui.Select(label="Region scored", **SMALL)
         self.methods = pmui.MultiPill(
-            label="Methods", variant="filled", sx={"gap": "4px"}, stylesheets=[HIDE_LABEL], **small
+            label="Methods", variant="filled", sx={"gap": "4px"}, stylesheets=[HIDE_LABEL], **SMALL
         )
-        self.add_method = pmui.Select(label="Add a method", **small)
-        self.k = pmui.EditableIntSlider(label="K", start=1, end=2, value=1, **small)
+        self.add_method = pmui.Select(label="Add a method", **SMALL)
+        self.k = pmui.EditableIntSlider(label="K", start=1, end=2, value=1, **SMALL)
         self.k_reset = pmui.Button(
             label="K = mask size", variant="text", size="small", margin=0, disabled=True
         )
-        self.view = pmui.RadioButtonGroup(
-            label="Show",
-            options={"Both": "both", "Heatmap": "heatmap", "Top-K": "topk"},
-            value=state.view,
-            stylesheets=[HIDE_LABEL],
-            **small,
-        )
-        self.opacity = pmui.FloatSlider(
-            label="Heatmap opacity", start=0, end=1, step=0.05, value=state.opacity, **small
-        )
-        self.colormap = pmui.Select(
-            label="Colour map", options=list(COLOUR_MAPS), value=state.colormap, **small
-        )
-        self.scale = pmui.Select(
-            label="Scale",
-            options={"each map": "each", "clip top 0.5 %": "clipped", "shared": "shared"},
-            value=state.scale,
-            **small,
-        )
+        self.view, self.opacity, self.colormap, self.scale = drawing_widgets(state)
 
     def bar(self) -> pn.viewable.Viewable:
         """Return the row above the cards: what is looked at."""

@@ -2,52 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import panel as pn
 import panel_material_ui as pmui
 
-from ..state import COLOUR_MAPS, MOST_MODELS, AppState
-from ..theme import HIDE_LABEL
+from ..controls import SMALL, drawing_widgets
+from ..state import MOST_MODELS, AppState
 
 
 class CompareControls:
     """Widgets only: what they may hold and what they do is the page's business."""
 
     def __init__(self, state: AppState) -> None:
-        small: dict[str, Any] = {"size": "small", "margin": 0, "sizing_mode": "stretch_width"}
         self.models = pmui.MultiChoice(
             label=f"Models, up to {MOST_MODELS}",
             max_items=MOST_MODELS,
             margin=0,
             sizing_mode="stretch_width",
         )
-        self.study = pmui.Select(label="Images of", **{**small, "margin": (8, 0, 0, 0)})
-        self.split = pmui.Select(label="Split", **small)
-        self.class_name = pmui.Select(label="Class", **small)
-        self.method = pmui.Select(label="Method", **small)
-        self.target = pmui.Select(label="Explained class", **small)
-        self.region = pmui.Select(label="Region", **small)
-        self.metric = pmui.Select(label="Score", **small)
-        self.view = pmui.RadioButtonGroup(
-            label="Show",
-            options={"Both": "both", "Heatmap": "heatmap", "Top-K": "topk"},
-            value=state.view,
-            stylesheets=[HIDE_LABEL],
-            **small,
-        )
-        self.opacity = pmui.FloatSlider(
-            label="Heatmap opacity", start=0, end=1, step=0.05, value=state.opacity, **small
-        )
-        self.colormap = pmui.Select(
-            label="Colour map", options=list(COLOUR_MAPS), value=state.colormap, **small
-        )
-        self.scale = pmui.Select(
-            label="Scale",
-            options={"each map": "each", "clip top 0.5 %": "clipped", "shared": "shared"},
-            value=state.scale,
-            **small,
-        )
+        self.study = pmui.Select(label="Images of", **{**SMALL, "margin": (8, 0, 0, 0)})
+        self.split = pmui.Select(label="Split", **SMALL)
+        self.class_name = pmui.Select(label="Class", **SMALL)
+        self.method = pmui.Select(label="Method", **SMALL)
+        self.target = pmui.Select(label="Explained class", **SMALL)
+        self.region = pmui.Select(label="Region", **SMALL)
+        self.metric = pmui.Select(label="Score", **SMALL)
+        self.view, self.opacity, self.colormap, self.scale = drawing_widgets(state)
         self.images = pmui.Select(
             label="Images of the figure",
             options={"all": "all", "correctly classified": "correct"},
