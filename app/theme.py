@@ -74,6 +74,13 @@ TOKENS = f"""
   line-height: 1.4;
   color: var(--ink);
 }}
+button.define {{ font: inherit; color: inherit; letter-spacing: inherit; text-align: inherit;
+  background: none; border: 0; border-radius: 3px; padding: 0; margin: 0; cursor: help;
+  max-width: 100%; overflow: hidden; text-overflow: ellipsis; white-space: inherit;
+  position: relative; text-decoration: underline dotted transparent 1px;
+  text-underline-offset: 3px; }}
+button.define:hover, button.define:focus-visible {{ text-decoration-color: currentColor; }}
+button.define:focus-visible {{ outline: 2px solid var(--accent); outline-offset: 2px; }}
 """
 """Stylesheet that every own component puts first: the tokens all its rules use."""
 
