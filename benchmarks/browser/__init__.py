@@ -1,0 +1,1 @@
+"""What a person feels: the dashboard in a real Chromium against a real ``panel serve``."""
