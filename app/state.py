@@ -15,12 +15,17 @@ from urllib.parse import parse_qs, quote, unquote, urlencode
 
 import param
 
+from xaieval.stats import PATTERNS
+
 PAGES = ("explore", "batch", "parts", "compare")
 COLOUR_MAPS = ("inferno", "cividis", "jet")
 VIEWS = ("both", "heatmap", "topk")
 SCALES = ("each", "clipped", "shared")
 IMAGES = ("correct", "all")
 POINTS = ("methods", "classes")
+ANSWERS = ("all", "correct", "wrong")
+OUTCOMES = ("counted", "won", "lost")
+LISTED = ("table", "gallery")
 CELLS = ("score", "lift")
 MOST_MODELS = 6
 ANY = "all"
@@ -56,6 +61,16 @@ class AppState(param.Parameterized):
     cell = param.Selector(default="score", objects=list(CELLS), doc="Parts: of class and region")
     method = param.String(default="", doc="Parts, Compare: the one method; '' is the study's first")
     models = param.ClassSelector(default=(), class_=tuple, doc="Compare: model ids, 2 to 6")
+    answers = param.Selector(default="all", objects=list(ANSWERS), doc="Triage: whose predictions")
+    pattern = param.String(default="", doc="Triage: a key of stats.PATTERNS; '' is every one")
+    lines = param.ClassSelector(default=(), class_=tuple, doc="() or (high, covered, low)")
+    order = param.String(default="surprise", doc="Triage: what comes first")
+    confidence = param.ClassSelector(default=(), class_=tuple, doc="() or (from, to), both in")
+    span = param.ClassSelector(default=(), class_=tuple, doc="() or (from, to) of the score")
+    outcome = param.String(default="", doc="'' or counted:METHOD, won:METHOD, lost:METHOD")
+    tag = param.String(default="", doc="Triage: '' is every image")
+    find = param.String(default="", doc="Triage: text in the image's name, class, tags or note")
+    listed = param.Selector(default="table", objects=list(LISTED))
     notices = param.List(default=[], item_type=str, doc="what the shell tells the person")
 
     def notify(self, *texts: str) -> None:
@@ -135,6 +150,52 @@ def _models(text: str) -> tuple[str, ...]:
     return models
 
 
+_DECIMAL = r"-?\d{1,9}(?:\.\d{1,9})?"
+
+
+def _range(text: str) -> tuple[float, float]:
+    match = re.fullmatch(rf"({_DECIMAL})to({_DECIMAL})", text, re.ASCII)
+    if not match:
+        raise ValueError
+    low, high = float(match.group(1)), float(match.group(2))
+    if low > high:
+        raise ValueError
+    return low, high
+
+
+def _write_range(values: tuple[float, float]) -> str:
+    return "to".join(_decimal(value) for value in values)
+
+
+def _decimal(value: float) -> str:
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def _lines(text: str) -> tuple[float, float, float]:
+    pattern = rf"high-({_DECIMAL}) covered-({_DECIMAL}) low-({_DECIMAL})"
+    match = re.fullmatch(pattern, text, re.ASCII)
+    if not match:
+        raise ValueError
+    high, covered, low = (float(found) for found in match.groups())
+    if not 0 <= low < high <= 1 or not 0 < covered <= 1:  # as stats.Thresholds asks
+        raise ValueError
+    return high, covered, low
+
+
+def _write_lines(values: tuple[float, float, float]) -> str:
+    return " ".join(
+        f"{name}-{_decimal(value)}"
+        for name, value in zip(("high", "covered", "low"), values, strict=True)
+    )
+
+
+def _outcome(text: str) -> str:
+    what, _, method = _text(text).partition(":")
+    if what not in OUTCOMES or not method:
+        raise ValueError
+    return text
+
+
 @dataclass(frozen=True)
 class Field:
     """One value of the link: its key there, its parameter, and how to read and write it."""
@@ -178,6 +239,16 @@ FIELDS = (
     Field("cell", "cell", _one_of(*CELLS), hint="score or lift"),
     Field("method", "method", _text, hint="a method id"),
     Field("models", "models", _models, _write_names, "such as study/seed-42, joined by +, up to 6"),
+    Field("answers", "answers", _one_of(*ANSWERS), hint="all, correct or wrong"),
+    Field("pattern", "pattern", _one_of(*PATTERNS), hint="a pattern such as distractor"),
+    Field("lines", "lines", _lines, _write_lines, "such as high-0.5 covered-0.8 low-0.1"),
+    Field("order", "order", _text, hint="an order of the queue, such as surprise"),
+    Field("confidence", "confidence", _range, _write_range, "such as 0.8to1"),
+    Field("span", "span", _range, _write_range, "such as 0to0.25"),
+    Field("outcome", "outcome", _outcome, hint="such as lost:gradcam"),
+    Field("tag", "tag", _text, hint="a tag"),
+    Field("find", "find", _text, hint="a text"),
+    Field("listed", "listed", _one_of(*LISTED), hint="table or gallery"),
 )
 
 

@@ -57,9 +57,10 @@ metrics = ["topk_overlap", "mass_accuracy", "pointing_game", "area_share"]
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the heatmaps of tests, and of the processes they start, out of the user's cache."""
+    """Keep heatmaps and tags of tests, and of processes they start, out of the user's folders."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XAIEVAL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XAIEVAL_STATE", str(tmp_path_factory.mktemp("state")))
         yield
 
 
