@@ -27,8 +27,8 @@ from xaieval.figures.palette import Mode
 from xaieval.study import Results
 from xaieval.study.regional import regional_metrics
 
+from ..downloads import Buttons
 from ..services import Services
-from ._batch_export import Buttons
 from ._batch_html import STYLE as TABLE_STYLE
 from ._batch_html import message
 from ._parts_content import draw

@@ -12,8 +12,8 @@ from xaieval.export.charted import Charted, charted_figure, charted_sidecar, cha
 from xaieval.figures.chart_parts import chart_parts
 from xaieval.figures.palette import Mode
 
+from ..downloads import Buttons
 from . import _parts_html as html
-from ._batch_export import Buttons
 from ._batch_html import STYLE as TABLE_STYLE
 from ._parts_content import EXHIBITS, PartsContent
 from ._parts_controls import PartsControls

@@ -254,7 +254,7 @@ def test_scores_are_read_once_for_what_rests_on_them(results: Results):
 def test_files_say_where_they_come_from(results: Results):
     page = shown(page_of(results))
     download = next(b for b in page.figures.buttons["regions"].table if b.label == "CSV")
-    text = download.callback().getvalue().decode()
+    text = asyncio.run(download.callback()).getvalue().decode()
     assert text.startswith("region,method_id,method,n,")
     assert download.filename == "demo-regions.csv"
     about = page.figures.buttons["lift"]._sidecar()
