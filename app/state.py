@@ -27,6 +27,7 @@ ANSWERS = ("all", "correct", "wrong")
 OUTCOMES = ("counted", "won", "lost")
 LISTED = ("table", "gallery")
 CELLS = ("score", "lift")
+TIES = ("split", "first")
 MOST_MODELS = 6
 ANY = "all"
 """The split or class filter that lets everything through."""
@@ -61,6 +62,7 @@ class AppState(param.Parameterized):
     cell = param.Selector(default="score", objects=list(CELLS), doc="Parts: of class and region")
     method = param.String(default="", doc="Parts, Compare: the one method; '' is the study's first")
     models = param.ClassSelector(default=(), class_=tuple, doc="Compare: model ids, 2 to 6")
+    ties = param.Selector(default="split", objects=list(TIES), doc="equal scores: who wins")
     answers = param.Selector(default="all", objects=list(ANSWERS), doc="Triage: whose predictions")
     pattern = param.String(default="", doc="Triage: a key of stats.PATTERNS; '' is every one")
     lines = param.ClassSelector(default=(), class_=tuple, doc="() or (high, covered, low)")
@@ -239,6 +241,7 @@ FIELDS = (
     Field("cell", "cell", _one_of(*CELLS), hint="score or lift"),
     Field("method", "method", _text, hint="a method id"),
     Field("models", "models", _models, _write_names, "such as study/seed-42, joined by +, up to 6"),
+    Field("ties", "ties", _one_of(*TIES), hint="split or first"),
     Field("answers", "answers", _one_of(*ANSWERS), hint="all, correct or wrong"),
     Field("pattern", "pattern", _one_of(*PATTERNS), hint="a pattern such as distractor"),
     Field("lines", "lines", _lines, _write_lines, "such as high-0.5 covered-0.8 low-0.1"),

@@ -169,20 +169,3 @@ class PartsFigures:
 
 def _html(text: str = "") -> pn.pane.HTML:
     return pn.pane.HTML(text, sizing_mode="stretch_width", margin=0, stylesheets=[STYLE])
-
-
-def loading() -> pn.Column:
-    """Return what stands there until the scores are read."""
-    bars = [
-        pmui.Skeleton(height=h, sizing_mode="stretch_width", margin=(0, 0, 16, 0))
-        for h in (40, 330, 250)
-    ]
-    text = _html('<p class="quiet" role="status">Reading the scores of every region …</p>')
-    return pn.Column(text, *bars, sizing_mode="stretch_width", margin=0)
-
-
-def said(title: str, text: str, *actions: pn.viewable.Viewable, name: str) -> pn.Column:
-    """Return an empty or failed page: what is missing, and the ways on."""
-    row = pmui.Row(*actions, margin=(12, 0, 0, 0), sx={"gap": "8px"})
-    pane = _html(html.message(title, text, name=name))
-    return pn.Column(pane, row, margin=(48, 0), max_width=760)

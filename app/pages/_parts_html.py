@@ -16,7 +16,7 @@ from xaieval.figures.palette import Mode
 from xaieval.metrics import parse_metric
 
 from ..scorecard import REASON_TEXT
-from ._batch_html import mark, message
+from ._batch_html import mark
 from ._parts_content import PartsContent
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "as_table",
     "caption",
     "chart_legend",
-    "message",
     "no_falsification",
     "region_rows",
 ]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import logging
+from collections.abc import Callable
+from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
 import param
 
-from xaieval.errors import XaievalError
 from xaieval.export import View
+from xaieval.export.exhibits import Population, TieRule
 from xaieval.figures.palette import Mode
 from xaieval.stats import OVERALL
 from xaieval.study import Results
@@ -22,33 +22,36 @@ from . import _batch_html as html
 from ._batch_content import Content, compute
 from ._batch_export import Downloads
 from ._batch_run import RunPanel
+from ._computed import Computed, action, loading, said
 
-log = logging.getLogger("xaieval.app")
+ASKING = ("study", "split", "class_name", "metric", "ties", "images")
 
 
 class BatchPage(pn.viewable.Viewer):
-    """The page. Study, split, class and metric come from the state; ties and images are its own."""
+    """The page; see ``app/pages/__init__.py`` for what every page has in common."""
 
     id = "batch"
     title = "Batch"
-
-    tie_rule = param.Selector(default="split", objects={"share the win": "split", "first": "first"})
-    population = param.Selector(
-        default="correct", objects={"correctly classified": "correct", "all": "all"}
-    )
 
     def __init__(self, state: AppState, services: Services) -> None:
         super().__init__()
         self.state, self.services = state, services
         self._mode: Mode = "dark" if pn.config.theme == "dark" else "light"
         self._content: Content | None = None
-        self._asked = 0
-        self._rule_published = False
+        self._settling = False
         self._build()
-        self._offer_choices()
-        state.param.watch(self._study_changed, "study")
-        state.param.watch(self._ask, ["split", "class_name", "metric"])
-        self.param.watch(self._ask, ["tie_rule", "population"])
+        self._settle()
+        self._computed = Computed(
+            state,
+            services.pool,
+            page=self.id,
+            fields=ASKING,
+            settle=self._settle,
+            plan=self._plan,
+            show=self.show,
+            fail=self._show_error,
+        )
+        self._refresh = self._computed.refresh
         self._split.param.watch(self._recolour, "dark_theme")  # set by the browser
         pn.state.onload(self._refresh)
 
@@ -68,16 +71,24 @@ class BatchPage(pn.viewable.Viewer):
         self._metric = pmui.Select(label="Who wins is decided by", width=220, **small)
         self._split = pmui.Select(label="Split", width=130, **small)
         self._class = pmui.Select(label="Class", width=150, **small)
-        self._ties = pmui.Select.from_param(
-            self.param.tie_rule, label="Equal scores", width=150, **small
+        self._ties = pmui.Select(
+            label="Equal scores",
+            width=150,
+            options={"share the win": "split", "first": "first"},
+            **small,
         )
-        self._images = pmui.Select.from_param(
-            self.param.population, label="Images", width=180, **small
+        self._images = pmui.Select(
+            label="Images",
+            width=180,
+            options={"correctly classified": "correct", "all": "all"},
+            **small,
         )
-        self._study.param.watch(lambda e: self._choose_study(e.new), "value")
-        self._metric.param.watch(lambda e: self._choose_metric(e.new), "value")
-        self._split.param.watch(lambda e: self.state.param.update(split=e.new or ANY), "value")
-        self._class.param.watch(lambda e: self.state.param.update(class_name=e.new or ANY), "value")
+        self._heed(self._study, self._choose_study)
+        self._heed(self._metric, lambda key: self.state.param.update(metric=key))
+        self._heed(self._split, lambda name: self.state.param.update(split=name))
+        self._heed(self._class, lambda name: self.state.param.update(class_name=name))
+        self._heed(self._ties, lambda rule: self.state.param.update(ties=rule))
+        self._heed(self._images, lambda which: self.state.param.update(images=which))
         self._head = self._html()
         self._legend = self._html()
         self._boxes = pn.pane.Bokeh(sizing_mode="stretch_width", margin=0)
@@ -114,7 +125,7 @@ class BatchPage(pn.viewable.Viewer):
             margin=0,
             styles={"gap": "20px"},
         )
-        self._body = pn.Column(self._loading(), sizing_mode="stretch_width", margin=0)
+        self._body = pn.Column(_aggregating(), sizing_mode="stretch_width", margin=0)
         self._root = pn.Column(
             pn.FlexBox(
                 self._study,
@@ -149,25 +160,14 @@ class BatchPage(pn.viewable.Viewer):
             margin=0,
         )
 
-    def _loading(self) -> pn.Column:
-        bars = [
-            pmui.Skeleton(height=h, sizing_mode="stretch_width", margin=(0, 0, 16, 0))
-            for h in (72, 250, 250)
-        ]
-        text = pn.pane.HTML(
-            '<p class="quiet" role="status">Aggregating the scores …</p>',
-            stylesheets=[html.STYLE],
-            margin=0,
-        )
-        return pn.Column(text, *bars, sizing_mode="stretch_width", margin=0)
+    def _heed(self, widget: Any, change: Callable[[Any], object]) -> None:
+        """Let a choice made by hand change the state; what the page itself sets is none."""
 
-    def _message(
-        self, title: str, text: str, *actions: pn.viewable.Viewable, name: str
-    ) -> pn.Column:
-        body = html.message(title, text, name=name)
-        pane = pn.pane.HTML(body, stylesheets=[html.STYLE], margin=0)
-        row = pmui.Row(*actions, margin=(12, 0, 0, 0), sx={"gap": "8px"})
-        return pn.Column(pane, row, margin=(48, 0), max_width=760)
+        def chosen(event: param.parameterized.Event) -> None:
+            if event.new is not None and not self._settling:
+                change(event.new)
+
+        widget.param.watch(chosen, "value")
 
     # ------------------------------------------------------------ choices
 
@@ -176,8 +176,15 @@ class BatchPage(pn.viewable.Viewer):
         if key and self.services.results.get(key) is not self.results:
             self.state.study = key
 
+    def _settle(self) -> None:
+        """Fill the widgets from the opened study and what the state asks for."""
+        self._settling = True
+        try:
+            self._offer_choices()
+        finally:
+            self._settling = False
+
     def _offer_choices(self) -> None:
-        """Fill the widgets from the opened study; keep what the state asks for where it exists."""
         results = self.results
         opened = {r.study.title: key for key, r in self.services.results.items()}
         if len(opened) < len(self.services.results):
@@ -193,18 +200,26 @@ class BatchPage(pn.viewable.Viewer):
         self._class.param.update(options=classes, value=self._known(self.state.class_name, classes))
         published = results.kind == "published"
         self._ties.param.update(
+            value=self.tie_rule,
             disabled=published,
             description="Published runs keep their rule: the first method of a tie wins."
             if published
             else None,
         )
-        self._images.disabled = published
-        if published:
-            self.param.update(tie_rule="first", population="correct")
-        elif self._rule_published:
-            self.tie_rule = "split"
-        self._rule_published = published
+        self._images.param.update(value=self.population, disabled=published)
         self._run.offer()
+
+    @property
+    def tie_rule(self) -> TieRule:
+        """Who wins a tie; published runs keep their own rule."""
+        return "first" if self.results.kind == "published" else self.state.ties
+
+    @property
+    def population(self) -> Population:
+        """Whose images are counted; published runs counted those classified correctly."""
+        if self.results.kind == "published":
+            return "correct"
+        return self.state.images or "correct"
 
     @staticmethod
     def _known(value: str, options: dict[str, str]) -> str:
@@ -217,11 +232,6 @@ class BatchPage(pn.viewable.Viewer):
         usual = self.state.param["metric"].default
         return usual if usual in keys else keys[0]
 
-    def _choose_metric(self, metric: str | None) -> None:
-        """Take over a choice; what merely stands in for a score that is not here is none."""
-        if metric and metric != self._chosen_metric():
-            self.state.metric = metric
-
     def _current_view(self) -> View:
         """Return the view that the widgets ask for."""
         results, state = self.results, self.state
@@ -233,75 +243,41 @@ class BatchPage(pn.viewable.Viewer):
             "win-rates", self._chosen_metric(), self.tie_rule, self.population, splits, classes
         )
 
-    def _study_changed(self, *_: param.parameterized.Event) -> None:
-        self._offer_choices()
-        self._ask()
-
     def _reopened(self) -> None:
         """Show results that have grown."""
-        self._offer_choices()
-        self._ask()
+        self._computed.ask()
 
     # ------------------------------------------------------------ work
 
-    def _ask(self, *_: param.parameterized.Event) -> None:
-        for widget, value in (
-            (self._split, self.state.split),
-            (self._class, self.state.class_name),
-            (self._metric, self._chosen_metric()),
-        ):
-            options = widget.options
-            widget.value = self._known(value, options) if widget is not self._metric else value
-        pn.state.execute(self._refresh)
-
-    async def _refresh(self) -> None:
-        """Compute the view in a worker thread; a newer request makes an older one's answer void."""
-        self._asked += 1
-        asked, view, results = self._asked, self._current_view(), self.results
+    def _plan(self) -> Callable[[], Content]:
+        """Return the work of the view that the state asks for."""
         if self._content is None:
-            self._body[:] = [self._loading()]
-        try:
-            work = functools.partial(compute, results, view, self._mode, last=self._content)
-            loop = asyncio.get_running_loop()
-            content = await loop.run_in_executor(self.services.pool, work)
-        except (XaievalError, OSError) as error:
-            if asked == self._asked:
-                self._show_error(str(error))
-            return
-        except Exception as error:
-            log.exception("batch page failed")
-            if asked == self._asked:
-                self._show_error(f"{type(error).__name__}: {error}")
-            return
-        if asked == self._asked:
-            self.show(content)
+            self._body[:] = [_aggregating()]
+        return functools.partial(
+            compute, self.results, self._current_view(), self._mode, last=self._content
+        )
 
     def _show_error(self, text: str) -> None:
-        again = pmui.Button(label="Try again", size="small", variant="outlined")
-        again.on_click(lambda _: pn.state.execute(self._refresh))
-        whole = pmui.Button(label="Clear the filters", size="small", variant="text")
-        whole.on_click(lambda _: self._clear())
+        again = action("Try again", self._computed.ask)
+        whole = action("Clear the filters", self._clear, outlined=False)
         self._content = None
-        self._body[:] = [
-            self._message("These results cannot be shown", text, again, whole, name="error")
-        ]
+        self._body[:] = [said("These results cannot be shown", text, again, whole, name="error")]
 
     def _clear(self) -> None:
+        """Show everything of the study, and try again even if that is what was shown."""
         self.state.param.update(split=ANY, class_name=ANY, metric=self.results.metric_keys[0])
-        pn.state.execute(self._refresh)
+        self._computed.ask()
 
     def show(self, content: Content) -> None:
         """Put a computed view on the page."""
         if content.empty:
-            clear = pmui.Button(label="Clear the filters", size="small", variant="outlined")
-            clear.on_click(lambda _: self._clear())
             self._content = None
             self._body[:] = [
-                self._message(
+                said(
                     "No image takes part in this comparison",
                     "A win rate needs images with a mask, classified correctly (or choose all "
                     "images), scored by every competing method.",
-                    clear,
+                    action("Clear the filters", self._clear),
                     name="empty",
                 )
             ]
@@ -336,7 +312,11 @@ class BatchPage(pn.viewable.Viewer):
 
     def _recolour(self, event: param.parameterized.Event) -> None:
         self._mode = "dark" if event.new else "light"
-        pn.state.execute(self._refresh)
+        self._computed.ask()
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._root
+
+
+def _aggregating() -> pn.Column:
+    return loading("Aggregating the scores …", 72, 250, 250)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import logging
+from collections.abc import Callable
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
 import param
 
-from xaieval.errors import XaievalError
 from xaieval.export.regional import RegionalView
 from xaieval.figures.palette import Mode
 from xaieval.study import Results
@@ -19,11 +17,10 @@ from xaieval.study.regional import default_regions, regional_metrics
 
 from ..services import Services
 from ..state import ANY, AppState
+from ._computed import Computed, action, loading, said
 from ._parts_content import PartsContent, compute_parts
 from ._parts_controls import PartsControls, region_sets
-from ._parts_figures import PartsFigures, loading, said
-
-log = logging.getLogger("xaieval.app")
+from ._parts_figures import PartsFigures
 
 ASKING = (
     "split",
@@ -52,18 +49,26 @@ class PartsPage(pn.viewable.Viewer):
         self.state, self.services = state, services
         self._mode: Mode = "dark" if pn.config.theme == "dark" else "light"
         self._content: PartsContent | None = None
-        self._asked = 0
-        self._settling = self._stale = False
+        self._settling = False
         self.controls = PartsControls()
         self.figures = PartsFigures(self.controls)
-        self._body = pn.Column(loading(), sizing_mode="stretch_width", margin=0)
+        self._body = pn.Column(_reading(), sizing_mode="stretch_width", margin=0)
         self._root = pn.Column(
             self.controls.bar(), self._body, sizing_mode="stretch_width", margin=(0, 24, 32, 24)
         )
         self._connect()
         self._settle()
-        state.param.watch(self._on_state, ["study", *ASKING])
-        state.param.watch(self._on_page, "page")
+        self._computed = Computed(
+            state,
+            services.pool,
+            page=self.id,
+            fields=["study", *ASKING],
+            settle=self._settle,
+            plan=self._plan,
+            show=self.show,
+            fail=self._show_error,
+        )
+        self._refresh = self._computed.refresh
         self.controls.study.param.watch(self._recolour, "dark_theme")  # set by the browser
         pn.state.onload(self._refresh)
 
@@ -129,18 +134,6 @@ class PartsPage(pn.viewable.Viewer):
         usual = default_regions(self.results)
         self.state.parts = () if set(names) == set(usual) else names
 
-    def _on_state(self, *_: param.parameterized.Event) -> None:
-        if self.state.page != self.id:  # nobody looks: catch up when the page is shown again
-            self._stale = True
-            return
-        self._settle()
-        pn.state.execute(self._refresh)
-
-    def _on_page(self, event: param.parameterized.Event) -> None:
-        if event.new == self.id and self._stale:
-            self._stale = False
-            self._on_state()
-
     def _view(self) -> RegionalView | None:
         """Return what the state asks for, as far as the study has it; None without regions."""
         results, state = self.results, self.state
@@ -175,31 +168,15 @@ class PartsPage(pn.viewable.Viewer):
 
     # ------------------------------------------------------------ work
 
-    async def _refresh(self) -> None:
-        """Compute the view in a worker thread; a newer request makes an older one's answer void."""
-        self._asked += 1
-        asked, results = self._asked, self.results
-        try:
-            view = self._view()
-            if view is None:
-                self._show_nothing(results)
-                return
-            if self._content is None:
-                self._body[:] = [loading()]
-            work = functools.partial(compute_parts, results, view, self._mode, last=self._content)
-            loop = asyncio.get_running_loop()
-            content = await loop.run_in_executor(self.services.pool, work)
-        except (XaievalError, OSError) as error:
-            if asked == self._asked:
-                self._show_error(str(error))
-            return
-        except Exception as error:
-            log.exception("parts page failed")
-            if asked == self._asked:
-                self._show_error(f"{type(error).__name__}: {error}")
-            return
-        if asked == self._asked:
-            self.show(content)
+    def _plan(self) -> Callable[[], PartsContent] | None:
+        """Return the work of the view asked for; without regions say so and return None."""
+        results, view = self.results, self._view()
+        if view is None:
+            self._show_nothing(results)
+            return None
+        if self._content is None:
+            self._body[:] = [_reading()]
+        return functools.partial(compute_parts, results, view, self._mode, last=self._content)
 
     def _show_nothing(self, results: Results) -> None:
         self._content = None
@@ -219,27 +196,18 @@ class PartsPage(pn.viewable.Viewer):
         ]
         actions = []
         for key in others[:3]:
-            button = pmui.Button(
-                label=f"Show {self.services.results[key].title}", size="small", variant="outlined"
-            )
-            button.on_click(lambda _, key=key: self.state.param.update(study=key))
-            actions.append(button)
+            title = f"Show {self.services.results[key].title}"
+            actions.append(action(title, functools.partial(setattr, self.state, "study", key)))
         self._say("No parts in these results", text, *actions, name="empty")
 
     def _show_error(self, text: str) -> None:
-        again = pmui.Button(label="Try again", size="small", variant="outlined")
-        again.on_click(lambda _: pn.state.execute(self._refresh))
+        again = action("Try again", self._computed.ask)
         self._content = None
         self._say("These scores cannot be shown", text, again, self._clear_button(), name="error")
 
     def _clear_button(self) -> pmui.Button:
-        button = pmui.Button(label="Clear the filters", size="small", variant="outlined")
-        button.on_click(
-            lambda _: self.state.param.update(
-                class_name=ANY, part_seed=None, methods=(), parts=(), measure="", images="all"
-            )
-        )
-        return button
+        usual = {"class_name": ANY, "part_seed": None, "methods": (), "parts": (), "measure": ""}
+        return action("Clear the filters", lambda: self.state.param.update(**usual, images="all"))
 
     def show(self, content: PartsContent) -> None:
         """Put a computed view on the page."""
@@ -259,7 +227,11 @@ class PartsPage(pn.viewable.Viewer):
 
     def _recolour(self, event: param.parameterized.Event) -> None:
         self._mode = "dark" if event.new else "light"
-        pn.state.execute(self._refresh)
+        self._computed.ask()
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._root
+
+
+def _reading() -> pn.Column:
+    return loading("Reading the scores of every region …", 40, 330, 250)

@@ -16,7 +16,7 @@ from by_hand import write_results
 from app.pages import _batch_jobs as jobs
 from app.pages._batch_run import describe
 from app.pages.batch import BatchPage
-from app.state import AppState
+from app.state import AppState, write_link
 from xaieval.cli.summary_text import render
 from xaieval.errors import ResultsError
 from xaieval.progress import Progress, duration
@@ -229,7 +229,30 @@ def test_a_measured_study_beside_it_gets_its_own_tie_rule_back(results: Results)
 
 def test_building_the_page_leaves_the_link_as_it_is(results: Results):
     page = page_of(results)
-    assert (page.state.study, page.state.split, page.state.class_name) == ("", "all", "all")
+    assert write_link(page.state) == "?page=batch"
+
+
+def test_a_hidden_page_computes_nothing_and_catches_up(results: Results):
+    page = shown(page_of(results))
+    content = page._content
+    page.state.param.update(page="explore", split="test", ties="first")
+    assert page._split.value == "all"
+    assert page._content is content
+    page.state.page = "batch"
+    assert page._split.value == "test"
+
+
+def test_a_link_restores_the_whole_view(results: Results):
+    measured = Measured(results, KeyError())
+    page = page_of(measured)
+    page.state.restore("?page=batch&ties=first&images=all&split=test&class=hole")
+    assert page._ties.value == "first"
+    assert page._images.value == "all"
+    view = page._current_view()
+    assert (view.tie_rule, view.population) == ("first", "all")
+    assert (view.splits, view.classes) == (("test",), ("overall", "hole"))
+    page._images.value = "correct"
+    assert "images=correct" in write_link(page.state)
 
 
 # ---------------------------------------------------------------- jobs
