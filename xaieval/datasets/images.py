@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,8 +42,8 @@ def is_image_name(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
-def read_image(path: Path) -> Image:
-    """Read a picture as uint8 (H, W, 3) RGB, upright.
+def read_image(path: Path, *, data: bytes | None = None) -> Image:
+    """Read a picture as uint8 (H, W, 3) RGB, upright; of ``data``, ``path`` is only the name.
 
     Grey is repeated over the channels; palettes are resolved; transparency is composited on
     white; CMYK and other colour spaces are converted. 16-bit grey becomes round(v / 257), the
@@ -56,7 +57,7 @@ def read_image(path: Path) -> Image:
         When the file is missing, a folder, empty, no image, damaged, or holds floats or 32-bit
         integers, whose black and white nobody knows.
     """
-    with opened(path) as image:
+    with opened(path, data=data) as image:
         upright = _upright(image)
         if image.mode.startswith("I"):
             return _rgb(np.round(_sixteen_bits(upright, path) / 257).astype(np.uint8))
@@ -69,7 +70,7 @@ def read_image(path: Path) -> Image:
         return np.array(upright.convert("RGB"))
 
 
-def read_mask(path: Path) -> Mask:
+def read_mask(path: Path, *, data: bytes | None = None) -> Mask:
     """Read a mask as bool (H, W): True where any channel is above 0, upright like images.
 
     Palettes count by their colours; transparent pixels are outside (composited on black).
@@ -79,7 +80,7 @@ def read_mask(path: Path) -> Mask:
     DataError
         As ``read_image``.
     """
-    with opened(path) as image:
+    with opened(path, data=data) as image:
         upright = _upright(image)
         if image.mode.startswith(("I", "F")):
             return np.array(upright) > 0
@@ -196,15 +197,19 @@ def read_empty(image: Path, region: str) -> dict[str, Mask]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[PIL.Image.Image]:
-    """Open a file lazily; whatever fails until the block ends becomes one clear DataError."""
-    if path.is_dir():
+def opened(path: Path, *, data: bytes | None = None) -> Iterator[PIL.Image.Image]:
+    """Open a file lazily; whatever fails until the block ends becomes one clear DataError.
+
+    ``data``: the file's bytes, where they are in memory; ``path`` only names them then.
+    """
+    if data is None and path.is_dir():
         raise DataError(
             "a folder named like an image", where=path, fix="rename the folder or remove it"
         )
     try:
         # From a stream: given a name, Pillow 13 maps uncompressed TIFFs and scrambles rotated ones.
-        with path.open("rb") as stream, PIL.Image.open(stream) as image:
+        source = path.open("rb") if data is None else io.BytesIO(data)
+        with source as stream, PIL.Image.open(stream) as image:
             yield image
     except DataError:
         raise
@@ -215,7 +220,7 @@ def opened(path: Path) -> Iterator[PIL.Image.Image]:
             "cannot be read", where=path, got=error.strerror, fix="change its permissions"
         ) from error
     except PIL.UnidentifiedImageError:
-        what, got = _not_an_image(path)
+        what, got = _not_an_image(path.read_bytes()[:512] if data is None else data[:512])
         raise DataError(what, where=path, expected="an image", got=got, fix=_INTACT) from None
     except PIL.Image.DecompressionBombError as error:
         raise DataError("too many pixels", where=path, got=error, fix="scale it down") from error
@@ -225,8 +230,7 @@ def opened(path: Path) -> Iterator[PIL.Image.Image]:
         ) from error
 
 
-def _not_an_image(path: Path) -> tuple[str, str]:
-    head = path.read_bytes()[:512]
+def _not_an_image(head: bytes) -> tuple[str, str]:
     if not head:
         return "empty file", "0 bytes"
     text = not any(byte < 9 for byte in head)
