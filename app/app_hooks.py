@@ -1,10 +1,14 @@
-"""Runs once when the server starts: imports what pages need, so that the first one is quick."""
+"""Runs once when the server starts: what every session needs, so that the first one is quick."""
 
 
 def on_server_loaded(server_context: object) -> None:
-    """Load the pages and, through them, the numeric libraries."""
+    """Load the pages and, through them, the numeric libraries; let small messages leave at once."""
+    from bokeh.server.views.ws import WSHandler
+
     from . import shell
     from .pages import explore
+    from .promptness import send_at_once
 
     assert shell
     assert explore
+    send_at_once(WSHandler)
