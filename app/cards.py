@@ -16,9 +16,25 @@ from .theme import TOKENS
 
 _HERE = Path(__file__).parent
 
+SCRIPTS = (
+    "base.js",
+    "well.js",
+    "rows.js",
+    "band.js",
+    "cards.js",
+    "regions.js",
+    "paint.js",
+    "inspect.js",
+    "pointer.js",
+    "stage.js",
+)
+"""The files of ``stage/`` that become the component's one module, in this order."""
+STYLES = ("cards.css", "regions.css")
+"""The files of ``stage/`` that become its stylesheets, in this order."""
+
 
 def _text(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
+    return (_HERE / "stage" / name).read_text(encoding="utf-8")
 
 
 def _tables() -> dict[str, str]:
@@ -40,8 +56,8 @@ class Cards(JSComponent):
     mode = param.String(default="both")
     scale = param.String(default="each")
 
-    _esm = _text("regions.js") + _text("cards.js")
-    _stylesheets = [TOKENS, _text("cards.css"), _text("regions.css")]  # noqa: RUF012
+    _esm = "\n".join(_text(name) for name in SCRIPTS)
+    _stylesheets = [TOKENS, *(_text(name) for name in STYLES)]  # noqa: RUF012
 
     def __init__(self, on_action: Callable[[str, str], None], **params: Any) -> None:
         super().__init__(tables=_tables(), sizing_mode="stretch_width", **params)
@@ -51,7 +67,7 @@ class Cards(JSComponent):
         self._sent: frozenset[str] = frozenset()
 
     def display(self, view: dict[str, Any]) -> None:
-        """Send a view (see ``cards.js`` for its keys)."""
+        """Send a view (``composing.compose`` says what is in it)."""
         self._full = view
         self._send()
 

@@ -48,7 +48,7 @@ def compose(
     maps: dict[str, Heatmap],
     answer: Answer | None,
 ) -> dict[str, Any]:
-    """Return the whole view as ``cards.js`` takes it; for the pool, not for the event loop."""
+    """Return the whole view as the stage takes it; for the pool, not for the event loop."""
     height, width = scene.picture.shape[:2]
     chosen = None if wish.k is None else min(wish.k, height * width)
     k = scene.default_k if chosen is None else chosen
@@ -144,7 +144,7 @@ def compose(
 def region_shares(
     services: Services, wish: Wish, scene: Scene, maps: dict[str, Heatmap]
 ) -> dict[str, Any]:
-    """Return each shown method's share in every region of a scene, as ``regions.js`` takes it."""
+    """Return each shown method's share in every region of a scene, as the stage takes it."""
     shown = {call.key: maps[call.key] for call in wish.methods if call.key in maps}
     return {"key": f"regions-{scene.key}", "maps": services.shares(shown, scene)}
 

@@ -25,7 +25,7 @@ Answers = dict[str, Answer | BaseException]
 def compose_models(
     services: Services, question: Question, scenes: dict[str, Scene], answers: Answers
 ) -> list[dict[str, Any]]:
-    """Return a view per distinct input, as ``cards.js`` takes it; the first model's comes first.
+    """Return a view per distinct input, as the stage takes it; the first model's comes first.
 
     Models of one dataset may crop or scale an image differently, or see it changed; then their
     pictures stand apart.
@@ -68,7 +68,7 @@ def compose_models(
 def model_shares(
     services: Services, question: Question, scene: Scene, answers: Answers
 ) -> dict[str, Any]:
-    """Return each model's share in every region of a scene, as ``regions.js`` takes it."""
+    """Return each model's share in every region of a scene, as the stage takes it."""
     maps = {
         model: answer.maps[question.method.key]
         for model, answer in answers.items()

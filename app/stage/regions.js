@@ -1,25 +1,14 @@
 // The named regions of an image: what lies under the pointer, the coloured layer, the bars.
-// Stands before cards.js in one module; all of it acts in the browser but the choice of a region.
-
-// The index image: red + 256 green + 65536 blue is a pixel's row in the list of stacks.
-async function loadIndex(src) {
-  const image = await load(src);
-  const [width, height] = [image.naturalWidth, image.naturalHeight];
-  const context = new OffscreenCanvas(width, height).getContext("2d", {willReadFrequently: true});
-  context.drawImage(image, 0, 0);
-  const pixels = context.getImageData(0, 0, width, height).data;
-  const index = new Uint32Array(width * height);
-  for (let i = 0; i < index.length; i++) {
-    index[i] = pixels[4 * i] + 256 * pixels[4 * i + 1] + 65536 * pixels[4 * i + 2];
-  }
-  return {index, width, height};
-}
+// All of it acts in the browser but the choice of a region.
 
 const percent = (value) => `${(100 * value).toFixed(1)}%`;
 const LIFTS = 3;  // lift bars reach from 1/8 to 8: a map as good as chance stands in the middle
 
-// Everything about regions on one stage; `card()` is the image card, `view()` what is on screen.
-function makeRegions({model, root, card, view}) {
+// Everything about regions on one stage.
+function makeRegions(stage) {
+  const {model, root} = stage;
+  const card = () => stage.source;
+  const view = () => stage.view;
   let known = null;         // the view's regions: list, stacks, picked
   let map = null;           // the index image, decoded
   let layered = false;      // whether the coloured layer is shown
@@ -126,7 +115,7 @@ function makeRegions({model, root, card, view}) {
   }
 
   // ---- under the pointer
-  function hover(well, at) {
+  function hover(at, well) {
     for (const pill of root.querySelectorAll(".naming")) { pill.hidden = true; }
     for (const row of panel.querySelectorAll("tr.under")) { row.classList.remove("under"); }
     const found = stack(at);
@@ -295,5 +284,10 @@ function makeRegions({model, root, card, view}) {
   }
 
   model.on("shares", draw);
-  return {attach, see, draw, hover, pick};
+  return {
+    attach, pick, hover,
+    leave: () => hover(null, null),
+    drawn: (shown) => see(shown.regions, shown.regions && stage.kept.get(shown.regions.index.id)),
+    painted: draw,  // after the pictures: nobody waits for the bars
+  };
 }
