@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from PIL import Image as PILImage
@@ -41,10 +42,20 @@ class Geometry:
         )
         return np.asarray(resized.crop(self._crop_box()))
 
-    def mask(self, mask: Mask) -> Mask:
-        """Carry a mask bool (H, W) to input space (nearest)."""
+    def mask(self, mask: Mask, *, resize: Literal["nearest", "half", "any"] = "nearest") -> Mask:
+        """Carry a mask bool (H, W) to input space.
+
+        By the nearest pixel; "half" and "any" resize it bilinearly (antialiased) and keep what is
+        above 0.5 (project_iml) or above 0 (CLEVR-XAI, which dilates it).
+        """
         if self.original == self.input == self.resized:
             return mask
+        if resize != "nearest":
+            soft = PILImage.fromarray(mask.astype(np.float32)).resize(
+                (self.resized[1], self.resized[0]), PILImage.Resampling.BILINEAR
+            )
+            found: Mask = np.asarray(soft.crop(self._crop_box())) > (0.5 if resize == "half" else 0)
+            return found
         resized = PILImage.fromarray(mask.astype(np.uint8)).resize(
             (self.resized[1], self.resized[0]), PILImage.Resampling.NEAREST
         )

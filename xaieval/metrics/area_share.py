@@ -29,6 +29,7 @@ SPEC = MetricSpec(
     label="Area share",
     summary="mask area / image area: what a heatmap without information scores",
     needs=frozenset(),
+    formula="K / N , K = |M|",
     fn=area_share,
     higher_is_better=None,
     params=(Param("tolerance_px", float, "radius by which the mask grows, px", minimum=0),),

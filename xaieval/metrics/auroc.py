@@ -43,6 +43,8 @@ SPEC = MetricSpec(
     label="AUROC",
     summary="probability that a pixel inside the mask ranks above one outside, ties half",
     needs=frozenset({"rank"}),
+    formula="P(R_in > R_out) + [1 / 2] P(R_in = R_out)",
+    undefined=("empty-mask", "full-mask"),
     fn=auroc,
     chance=0.5,
     paper="Mann and Whitney 1947; ties as in scikit-learn",

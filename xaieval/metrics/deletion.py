@@ -47,6 +47,8 @@ SPEC = MetricSpec(
     label="Deletion",
     summary="area under the predicted class's probability while the highest pixels go first",
     needs=frozenset({"model"}),
+    formula='∫_0^1 p(s) ds , s = "share removed"',
+    undefined=("zero-map", "flat-map"),
     ask=deletion,
     read=area,
     higher_is_better=False,

@@ -38,6 +38,8 @@ SPEC = MetricSpec(
     label="Insertion",
     summary="area under the predicted class's probability while the highest pixels come first",
     needs=frozenset({"model"}),
+    formula='∫_0^1 p(s) ds , s = "share shown"',
+    undefined=("zero-map", "flat-map"),
     ask=insertion,
     read=area,
     params=(

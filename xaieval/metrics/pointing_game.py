@@ -35,6 +35,8 @@ SPEC = MetricSpec(
     label="Pointing game",
     summary="share of the heatmap's maxima inside the mask",
     needs=frozenset({"rank"}),
+    formula="|M ∩ {R = max R}| / |{R = max R}|",
+    undefined=("empty-mask",),
     fn=pointing_game,
     chance="area_share",
     params=(Param("tolerance_px", float, "radius by which the mask grows, px", minimum=0), TIES),

@@ -52,6 +52,8 @@ SPEC = MetricSpec(
     label="Regional recall",
     summary="share of the region inside the top 10 % of the pixels",
     needs=frozenset({"rank"}),
+    formula="hits(K) / |M| , K = share · N",
+    undefined=("empty-mask",),
     fn=regional_recall,
     chance="share",
     params=(TOP_SHARE, TIES),

@@ -73,6 +73,7 @@ class Variant:
     read: Reader | None = None
     higher_is_better: bool | None = True
     chance: Chance = None
+    formula: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +98,10 @@ class MetricSpec:
         Raised by hand whenever a number changes.
     paper : str
         Source.
+    formula : str
+        As ``xaieval.defining`` reads it; a named variant has its own.
+    undefined : tuple of str
+        Reasons for which the score is NaN (``REASONS``), whatever its options.
     fn : (Ranking, options, Rules) -> Score
         Of scores against a mask.
     ask, read : callables
@@ -119,6 +124,8 @@ class MetricSpec:
     variants: tuple[Variant, ...] = ()
     version: int = 1
     paper: str = ""
+    formula: str = ""
+    undefined: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         model = "model" in self.needs

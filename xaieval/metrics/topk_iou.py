@@ -32,6 +32,8 @@ SPEC = MetricSpec(
     label="Top-K IoU",
     summary="r / (2 − r) of the Top-K overlap r",
     needs=frozenset({"rank"}),
+    formula="r / [2 − r] , r = hits(K) / K",
+    undefined=("empty-mask",),
     fn=topk_iou,
     params=(TIES,),
     paper="project_iml (its code's TKO)",
