@@ -84,6 +84,10 @@ class ResultsError(XaievalError):
     """A results folder cannot be read or written."""
 
 
+class JournalError(XaievalError):
+    """Tags, notes or saved views cannot be read or written."""
+
+
 class Cancelled(Exception):
     """The work was cancelled by the person who asked for it. Not an error."""
 
