@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -93,6 +94,17 @@ class Services:
         self._drawn, self._topk, self._rated = Kept(512), Kept(1024), Kept(2048)
         self._thumbs, self._shares = Kept(4096), Kept(2048)
 
+    def private(self) -> Services:
+        """Return the same services with a memory of their own, small, that goes with its owner.
+
+        For what one session alone may see: own images, own masks, edited pictures.
+        """
+        found = copy(self)
+        found._samples, found._scenes = Kept(4), Kept(24)
+        found._drawn, found._topk, found._rated = Kept(96), Kept(128), Kept(256)
+        found._thumbs, found._shares = Kept(16), Kept(96)
+        return found
+
     @property
     def backend(self) -> Backend:
         """The process's one backend."""
@@ -154,14 +166,25 @@ class Services:
 
     def scene(self, study: str, sample_id: str, checkpoint: Path, *, region: str = "") -> Scene:
         """Return a sample as a model sees it; the mask is a region's, '' the first one's."""
+        key = (study, sample_id)
+        return self.scene_of(key, lambda: self.sample(*key), checkpoint, region=region)
+
+    def scene_of(
+        self,
+        key: tuple[str, ...],
+        read: Callable[[], Sample],
+        checkpoint: Path,
+        *,
+        region: str = "",
+    ) -> Scene:
+        """Return the scene of a sample that ``key`` stands for, ``read`` when it is not there."""
         preprocessing = self.backend.classifier(checkpoint).preprocessing
         first: Scene = self._scenes.get(
-            (study, sample_id, preprocessing),
-            lambda: make_scene(self.sample(study, sample_id), preprocessing),
+            (*key, preprocessing), lambda: make_scene(read(), preprocessing)
         )
         if region in ("", first.region):
             return first
-        return self._scenes.get((study, sample_id, preprocessing, region), lambda: first.of(region))
+        return self._scenes.get((*key, preprocessing, region), lambda: first.of(region))
 
     def drawn(self, heatmap: Heatmap) -> Drawn:
         """Return a heatmap ready for the browser; equal values are drawn once."""

@@ -15,6 +15,8 @@ from urllib.parse import parse_qs, quote, unquote, urlencode
 
 import param
 
+from xaieval.edits import parse_edit
+from xaieval.errors import ConfigError
 from xaieval.stats import PATTERNS
 
 PAGES = ("explore", "batch", "parts", "compare")
@@ -29,6 +31,8 @@ LISTED = ("table", "gallery")
 CELLS = ("score", "lift")
 TIES = ("split", "first")
 MOST_MODELS = 6
+LONGEST_EDIT = 1200
+"""Characters of an edit that a link still holds."""
 ANY = "all"
 """The split or class filter that lets everything through."""
 
@@ -73,6 +77,7 @@ class AppState(param.Parameterized):
     tag = param.String(default="", doc="Triage: '' is every image")
     find = param.String(default="", doc="Triage: text in the image's name, class, tags or note")
     listed = param.Selector(default="table", objects=list(LISTED))
+    edit = param.String(default="", doc="what if: an edit's text, xaieval.edits; '' is none")
     notices = param.List(default=[], item_type=str, doc="what the shell tells the person")
 
     def notify(self, *texts: str) -> None:
@@ -122,9 +127,21 @@ def _text(text: str) -> str:
 
 
 def _image(text: str) -> str:
-    if not re.fullmatch(r"s[0-9a-f]{12}", text):
+    if not re.fullmatch(r"s[0-9a-f]{12}|own-[0-9]{1,4}", text):
         raise ValueError
     return text
+
+
+def _edit(text: str) -> str:
+    try:
+        return parse_edit(text).text
+    except ConfigError as error:
+        raise ValueError from error
+
+
+def _write_edit(text: str) -> str:
+    """Return an edit as a link holds it; a long brush stays out, and the page says so."""
+    return text if len(text) <= LONGEST_EDIT else ""
 
 
 def _methods(text: str) -> tuple[str, ...]:
@@ -215,7 +232,7 @@ FIELDS = (
     Field("study", "study", _text, hint="the id of an opened study"),
     Field("split", "split", _text, hint="a split or 'all'"),
     Field("class", "class_name", _text, hint="a class or 'all'"),
-    Field("image", "image", _image, hint="s and 12 hex digits"),
+    Field("image", "image", _image, hint="s and 12 hex digits, or own-1"),
     Field("seed", "seed", _number(r"seed-(\d+)", 0, 2**62), "seed-{}".format, "such as seed-42"),
     Field("methods", "methods", _methods, " ".join, "method ids joined by +"),
     Field("target", "target", _text, hint="predicted, label or a class"),
@@ -241,6 +258,7 @@ FIELDS = (
     Field("cell", "cell", _one_of(*CELLS), hint="score or lift"),
     Field("method", "method", _text, hint="a method id"),
     Field("models", "models", _models, _write_names, "such as study/seed-42, joined by +, up to 6"),
+    Field("edit", "edit", _edit, _write_edit, "such as erase:blur:region=mouth"),
     Field("ties", "ties", _one_of(*TIES), hint="split or first"),
     Field("answers", "answers", _one_of(*ANSWERS), hint="all, correct or wrong"),
     Field("pattern", "pattern", _one_of(*PATTERNS), hint="a pattern such as distractor"),
@@ -284,5 +302,7 @@ def write_link(state: AppState) -> str:
     for field in FIELDS:
         value = getattr(state, field.name)
         if value != state.param[field.name].default and value not in ("", (), None):
-            pairs.append((field.key, field.write(value)))
+            text = field.write(value)
+            if text:
+                pairs.append((field.key, text))
     return "?" + urlencode(pairs) if pairs else ""

@@ -1,0 +1,143 @@
+"""A person's own images and masks: in the memory of one session, gone when it ends."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+import numpy as np
+
+from xaieval.datasets.own_files import read_own_image
+from xaieval.digest import digest
+from xaieval.render import data_uri, thumbnail
+from xaieval.types import Image, Mask, Sample
+
+from .catalogue import Item
+
+OWN_MASK = "own mask"
+"""Names the region that a person drew; data sets do not call theirs so."""
+MOST_IMAGES = 8
+MOST_MASKS = 24
+MOST_PIXEL_BYTES = 400_000_000
+"""Of all own images of a session together, decoded."""
+
+
+@dataclass(frozen=True, eq=False)
+class Own:
+    """One own image; ``item`` is what the strip shows of it."""
+
+    item: Item
+    image: Image
+    key: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.image.shape[0], self.image.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is explained in place of a data set's sample; its keys stand for picture and mask."""
+
+    sample: Sample
+    picture: str
+    mask: str
+    own_image: bool
+
+
+class OwnImages:
+    """The own images and masks of one session; the oldest make room for new ones."""
+
+    def __init__(self) -> None:
+        self._images: OrderedDict[str, Own] = OrderedDict()
+        self._masks: OrderedDict[tuple[str, str], Mask] = OrderedDict()
+        self._count = 0
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The newest first."""
+        return tuple(own.item for own in reversed(self._images.values()))
+
+    def __contains__(self, image: str) -> bool:
+        return image in self._images
+
+    def get(self, image: str) -> Own | None:
+        return self._images.get(image)
+
+    def add(self, pixels: Image, name: str) -> tuple[Own, tuple[str, ...]]:
+        """Take an image in; return it and the names of those that were given up for it."""
+        self._count += 1
+        stem = PurePath(name.replace("\\", "/")).name or "image"
+        item = Item(f"own-{self._count}", f"own/{stem}", "", False)
+        own = Own(item, pixels, digest(pixels)[:24])
+        self._images[item.id] = own
+        dropped = []
+        while len(self._images) > 1 and (
+            len(self._images) > MOST_IMAGES
+            or sum(it.image.nbytes for it in self._images.values()) > MOST_PIXEL_BYTES
+        ):
+            oldest = next(iter(self._images))
+            dropped.append(self._images[oldest].item.sample_id.removeprefix("own/"))
+            self.forget(oldest)
+        return own, tuple(dropped)
+
+    def forget(self, image: str) -> None:
+        """Give up an own image and its mask."""
+        self._images.pop(image, None)
+        self._masks.pop(("", image), None)
+
+    def thumb(self, image: str) -> str:
+        """Return an own image's thumbnail as a data URI."""
+        return data_uri(thumbnail(self._images[image].image), format="jpeg")
+
+    # ---------------------------------------------------------------- masks
+
+    def mask(self, study: str, image: str) -> Mask | None:
+        """Return the own mask of an image, bool (H, W) at its original size."""
+        return self._masks.get(self._place(study, image))
+
+    def set_mask(self, study: str, image: str, mask: Mask | None) -> None:
+        """Set or remove the own mask of an image."""
+        place = self._place(study, image)
+        self._masks.pop(place, None)
+        if mask is not None:
+            self._masks[place] = mask
+            while len(self._masks) > MOST_MASKS:
+                self._masks.popitem(last=False)
+
+    def _place(self, study: str, image: str) -> tuple[str, str]:
+        return ("" if image in self._images else study), image
+
+    # ---------------------------------------------------------------- what is explained
+
+    def subject(self, study: str, image: str, sample: Sample | None) -> Subject | None:
+        """Return what stands in for a data set's ``sample``; None where nothing does."""
+        own, mask = self._images.get(image), self.mask(study, image)
+        if own is not None:
+            pixels, key = own.image, own.key
+            sample = Sample(own.item.sample_id, -1, lambda: pixels)
+        else:
+            key = ""
+        if sample is None or (own is None and mask is None):
+            return None
+        if mask is not None:
+            sample = with_mask(sample, mask)
+        return Subject(sample, key, "" if mask is None else digest(mask)[:24], own is not None)
+
+    def clear(self) -> None:
+        """Forget everything: the session ended."""
+        self._images.clear()
+        self._masks.clear()
+
+
+def with_mask(sample: Sample, mask: Mask) -> Sample:
+    """Return a sample with the own mask as one more region."""
+    return replace(sample, read_regions=lambda: {**sample.regions, OWN_MASK: mask})
+
+
+def read_dropped(data: bytes, name: str) -> Image:
+    """Read an own image; read-only, as every session's copy of it is the same array."""
+    image = np.ascontiguousarray(read_own_image(data, name))
+    image.flags.writeable = False
+    return image
