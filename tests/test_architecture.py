@@ -43,6 +43,7 @@ ORDER = [
     "outcomes",
     "reproduce",
     "report",
+    "story",
     "cli",
 ]
 # Two rooms may not know each other although the line would allow it.

@@ -88,6 +88,10 @@ class JournalError(XaievalError):
     """Tags, notes or saved views cannot be read or written."""
 
 
+class StoryError(XaievalError):
+    """A story, a slide or a link's stamp is not as it must be."""
+
+
 class Cancelled(Exception):
     """The work was cancelled by the person who asked for it. Not an error."""
 
