@@ -8,6 +8,7 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
+from .help import Help
 from .keys import Keys
 from .pages import PAGES
 from .services import Services
@@ -123,7 +124,9 @@ class Shell(pn.viewable.Viewer):
             description="Copy a link to exactly this view",
         )
         share.js_on_click(code=_COPY)
-        return [navigation, pn.layout.HSpacer(), share]
+        aid = Help(self.state.page)
+        aid.link(self.state, page="page", bidirectional=True)
+        return [navigation, pn.layout.HSpacer(), share, aid]
 
     def __panel__(self) -> pn.viewable.Viewable:
         return pmui.Page(

@@ -1,0 +1,57 @@
+"""Every key of the dashboard, in one table; the help overlay shows it. Pages add their lines here.
+
+A way to press is written as it is pressed: ``"Shift+Tab"`` at once, ``"g e"`` one after the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .pages import PAGES
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """One line of the help overlay.
+
+    ``page`` is the id of the page where the keys work, "" for everywhere; ``keys`` are ways to do
+    the same, or a pair such as previous and next; ``what`` says what they do.
+    """
+
+    page: str
+    keys: tuple[str, ...]
+    what: str
+
+
+def _leaders() -> dict[str, str]:
+    """Return key -> page id: the first letter of each title that no earlier page has taken."""
+    found: dict[str, str] = {}
+    for spec in PAGES:
+        key = next(letter for letter in spec.title.lower() if letter not in found)
+        found[key] = spec.id
+    return found
+
+
+LEADERS = _leaders()
+"""After ``g``: the key that goes to a page."""
+
+SHORTCUTS = (
+    Shortcut("", ("?",), "open this help"),
+    Shortcut("", ("Escape",), "close what is open: help, menu, card, full screen"),
+    *(
+        Shortcut("", (f"g {key}",), f"go to {spec.title}")
+        for key, page in LEADERS.items()
+        for spec in PAGES
+        if spec.id == page
+    ),
+    Shortcut(
+        "", ("Tab", "Shift+Tab"), "next and previous control; the first Tab skips to the page"
+    ),
+    Shortcut("", ("Enter", "Space"), "press a button, open a menu or the card behind a number"),
+    Shortcut("", ("↑", "↓"), "open a menu, move inside it"),
+    Shortcut("explore", ("←", "→"), "previous and next image"),
+    Shortcut("explore", ("Home", "End"), "first and last image, when a thumbnail has the focus"),
+    Shortcut("explore", ("PageUp", "PageDown"), "large steps of K or opacity, on their sliders"),
+    Shortcut("compare", ("←", "→"), "previous and next image"),
+    Shortcut("compare", ("Home", "End"), "first and last image, when a thumbnail has the focus"),
+)
