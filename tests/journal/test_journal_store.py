@@ -97,7 +97,9 @@ def test_a_killed_writer_loses_only_what_was_not_written(journal: Journal) -> No
     assert tag(journal).id == len(ids) + 1
 
 
-def test_threads_share_a_journal(journal: Journal) -> None:
+@pytest.mark.parametrize("again", range(8))
+def test_threads_share_a_journal(journal: Journal, again: int) -> None:
+    # All four make the file: the first of several races.
     threads = [
         threading.Thread(target=lambda n=n: [tag(journal, f"t{n}-{i}") for i in range(20)])
         for n in range(4)

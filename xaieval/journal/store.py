@@ -275,7 +275,7 @@ class Journal:
         )
         try:
             # Looking comes first: a file that is not ours, or of a later version, stays as it is.
-            if not self._ours(connection):
+            if not self._looked_at(connection):
                 _retried(lambda: connection.execute("PRAGMA journal_mode = WAL"))
                 self._make_table(connection)
             connection.execute("PRAGMA synchronous = FULL")
@@ -283,6 +283,14 @@ class Journal:
             connection.close()
             raise
         return connection
+
+    def _looked_at(self, connection: sqlite3.Connection) -> bool:
+        # In one transaction: between two, another process may make the table.
+        connection.execute("BEGIN")
+        try:
+            return self._ours(connection)
+        finally:
+            connection.execute("ROLLBACK")
 
     def _ours(self, connection: sqlite3.Connection) -> bool:
         """Tell whether the file is a journal of this version; False when it is still empty."""
