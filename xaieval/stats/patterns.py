@@ -84,6 +84,19 @@ def shared_interest_pattern(
     >>> shared_interest_pattern([0.9, 0.2, 0.0], [1, 0.2, 0], [0.9, 1, 0], [True, True, False])
     array(['human-aligned', 'sufficient-subset', 'distractor'], dtype=object)
     """
+    codes = pattern_codes(iou, gt_coverage, saliency_coverage, correct, thresholds=thresholds)
+    return np.array(list(PATTERNS), dtype=object)[codes]
+
+
+def pattern_codes(
+    iou: Any,
+    gt_coverage: Any,
+    saliency_coverage: Any,
+    correct: Any,
+    *,
+    thresholds: Thresholds = Thresholds(),
+) -> npt.NDArray[np.int8]:
+    """Return ``shared_interest_pattern`` as places in ``PATTERNS``, int8 (n,)."""
     scores = [np.asarray(a, np.float64) for a in (iou, gt_coverage, saliency_coverage)]
     right = np.asarray(correct, bool)
     if any(a.shape != right.shape for a in scores) or right.ndim != 1:
@@ -93,19 +106,19 @@ def shared_interest_pattern(
             got=", ".join(str(a.shape) for a in scores),
         )
     overlap, truth, saliency = scores
-    tests = [
-        np.isnan(overlap),
-        overlap >= thresholds.high,
-        saliency >= thresholds.covered,
-        truth >= thresholds.covered,
-        overlap <= thresholds.low,
-    ]
     names = list(PATTERNS)
-    of_right, of_wrong = (
-        np.select(tests, ["undefined", *four], default="unassigned")
-        for four in (names[:4], names[4:8])
-    )
-    return np.where(right, of_right, of_wrong).astype(object)
+    found = np.full(right.shape, names.index("unassigned"), np.int8)
+    # What decides first is written last.
+    for place, test in (
+        (3, overlap <= thresholds.low),
+        (2, truth >= thresholds.covered),
+        (1, saliency >= thresholds.covered),
+        (0, overlap >= thresholds.high),
+    ):
+        found[test & right] = place
+        found[test & ~right] = place + 4
+    found[np.isnan(overlap)] = names.index("undefined")
+    return found
 
 
 def pattern_counts(patterns: Any) -> dict[str, int]:

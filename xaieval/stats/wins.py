@@ -72,7 +72,7 @@ def win_shares(
     [0.5, 0.5, 0.0]
     """
     wide = _wide(scores, methods)
-    shares = _shares(wide.to_numpy(np.float64), tie_rule, tolerance, nan)
+    shares = shares_of(wide.to_numpy(np.float64), tie_rule, tolerance, nan)
     units = wide.index.to_frame(index=False)
     long = units.loc[units.index.repeat(len(methods))].reset_index(drop=True)
     long["method_id"] = list(methods) * len(units)
@@ -126,7 +126,7 @@ def win_rates(
     who = keep(scores, kind=population)
     wide = _wide(who.kept, methods)
     units = wide.index.to_frame(index=False)
-    units[list(methods)] = _shares(wide.to_numpy(np.float64), tie_rule, tolerance, nan)
+    units[list(methods)] = shares_of(wide.to_numpy(np.float64), tie_rule, tolerance, nan)
     undefined = units[methods[0]].isna()
     units["cause"] = _undefined(who.kept, units, methods).where(undefined)
     units = pd.concat([units, who.left_out[who.left_out["cause"].notna()]], ignore_index=True)
@@ -181,10 +181,10 @@ def _wide(scores: Frame, methods: Sequence[str]) -> Frame:
     )
 
 
-def _shares(
+def shares_of(
     values: npt.NDArray[np.float64], tie_rule: TieRule, tolerance: float, nan: NanRule
 ) -> npt.NDArray[np.float64]:
-    """Return the win shares (images, methods) of scores (images, methods)."""
+    """Return the win shares (images, methods) of scores (images, methods); see ``win_shares``."""
     if tie_rule not in ("split", "first"):
         raise unknown("tie rule", tie_rule, ("split", "first"))
     if nan not in ("loses", "complete-case"):
