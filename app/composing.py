@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from xaieval.backend import Answer
-from xaieval.methods import METHODS, MethodCall
+from xaieval.edits import Edit
+from xaieval.methods import METHODS, MethodCall, resolve_methods
 from xaieval.metrics import parse_metric
 from xaieval.types import Heatmap
 
+from .comparing_edits import class_rows, edit_text, edit_view, prediction_fact, score_rows
+from .own import Subject
 from .regions import listing
 from .scene import Scene, source_rows
 from .scorecard import at_k, card, marked_labels, rank, shown_metrics, verdict
 from .services import Services
+from .subjects import Before
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,32 @@ class Wish:
     k: int | None = None
     region: str = ""
     regions: tuple[str, ...] = ()
+    subject: Subject | None = None
+    edit: Edit | None = None
 
     @property
     def asked(self) -> tuple[object, ...]:
         """What the backend is asked for; metric, K and region are not part of it."""
         keys = tuple(call.key for call in self.methods)
-        return (self.study, self.sample_id, self.checkpoint, keys, self.target)
+        own = () if self.subject is None else (self.subject.picture,)
+        if self.edit is not None:  # it may be about the own mask
+            own = (self.edit.text, *own, "" if self.subject is None else self.subject.mask)
+        return (self.study, self.sample_id, self.checkpoint, keys, self.target, *own)
+
+    @property
+    def private(self) -> bool:
+        """Whether only this session may see it."""
+        return self.subject is not None or self.edit is not None
+
+    @property
+    def unedited(self) -> Wish:
+        """The same with the picture as it is; with the method whose Top-K the edit is about."""
+        if self.edit is None or not self.edit.topk:
+            return replace(self, edit=None)
+        calls = {call.key: call for call in self.methods}
+        if self.edit.topk not in calls:
+            calls |= {call.key: call for call in resolve_methods([self.edit.topk])}
+        return replace(self, edit=None, methods=tuple(calls.values()))
 
 
 def compose(
@@ -47,8 +71,12 @@ def compose(
     scene: Scene,
     maps: dict[str, Heatmap],
     answer: Answer | None,
+    before: Before | None = None,
 ) -> dict[str, Any]:
-    """Return the whole view as the stage takes it; for the pool, not for the event loop."""
+    """Return the whole view as the stage takes it; for the pool, not for the event loop.
+
+    ``before``: what an edited image was before.
+    """
     height, width = scene.picture.shape[:2]
     chosen = None if wish.k is None else min(wish.k, height * width)
     k = scene.default_k if chosen is None else chosen
@@ -131,7 +159,9 @@ def compose(
         },
         "source_rows": source_rows(scene, several=len(wish.regions) > 1),
         "source_note": scene.mask_note,
-        "facts": facts(wish, scene, answer, k),
+        "whatif": None if before is None else _whatif(services, wish, scene, answer, before),
+        "original": None if before is None else before.picture,
+        "facts": facts(wish, scene, answer, k, before),
         "verdict": verdict(competing, marked_labels(labels, gate), metric=ranking)
         if complete
         else None,
@@ -139,6 +169,30 @@ def compose(
         "high": max((shown["high"] for shown in ready), default=0),
         "cards": cards,
     }
+
+
+def _whatif(
+    services: Services, wish: Wish, scene: Scene, answer: Answer | None, before: Before
+) -> dict[str, Any]:
+    """Return what the panel says of an edit: in words, and as a table once the maps are there."""
+    asked = (*wish.methods, *wish.unedited.methods)
+    labels = method_labels(tuple({call.key: call for call in asked}.values()))
+    found: dict[str, Any] = edit_view(wish, before.edited, labels)
+    if answer is None:
+        return found | {"rows": []}
+    ranking = at_k(wish.metric, wish.k)
+    rows = class_rows(before.answer, answer, wish.class_names)
+    if scene.mask is not None:
+        # Both are scored in full where a map was undefined in one of them.
+        old = services.rate(before.answer.maps, scene, (ranking,))
+        new = services.rate(answer.maps, scene, (ranking,))
+        rows += score_rows(
+            {key: scores[ranking] for key, scores in old.items() if ranking in scores},
+            {key: scores[ranking] for key, scores in new.items() if ranking in scores},
+            labels,
+            ranking,
+        )
+    return found | {"rows": rows}
 
 
 def region_shares(
@@ -164,23 +218,26 @@ def _options(call: MethodCall) -> str:
     return f" ({changed[1:-1]})" if changed else ""
 
 
-def facts(wish: Wish, scene: Scene, answer: Answer | None, k: int) -> list[dict[str, str]]:
-    """Return prediction, label and K for the line on top."""
+def facts(
+    wish: Wish, scene: Scene, answer: Answer | None, k: int, before: Before | None = None
+) -> list[dict[str, str]]:
+    """Return prediction, label and K for the line on top; the prediction ``before`` an edit too."""
     names = wish.class_names
     if answer is None:
         found = [{"name": "Predicted", "value": "…"}]
+    elif before is not None:
+        found = [prediction_fact(wish, before.answer, answer)]
     else:
-        correct = answer.predicted_name == wish.label
-        found = [
-            {
-                "name": "Predicted",
-                "value": answer.predicted_name,
-                "mark": "✓ correct" if correct else "✗ wrong",
-                "kind": "right" if correct else "wrong",
-                "note": f"confidence {answer.confidence:.2f}",
-            }
-        ]
-    found.append({"name": "Labelled", "value": wish.label})
+        found = [{"name": "Predicted", "value": answer.predicted_name}]
+        if wish.label:
+            correct = answer.predicted_name == wish.label
+            found[0]["mark"] = "✓ correct" if correct else "✗ wrong"
+            found[0]["kind"] = "right" if correct else "wrong"
+        found[0]["note"] = f"confidence {answer.confidence:.2f}"
+    found.append({"name": "Labelled", "value": wish.label or "–"})
+    if before is not None:
+        said = edit_text(wish.edit, method_labels(wish.unedited.methods)) if wish.edit else ""
+        found.append({"name": "What if", "value": said, "kind": "edited"})
     if answer is not None and answer.target != answer.predicted:
         share = answer.probabilities[answer.target]
         found.append(

@@ -11,15 +11,19 @@ import asyncio
 import logging
 import time
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, Protocol
 
-from xaieval.backend import PREFETCH, Answer, Request, Ticket
+from xaieval.backend import BULK, PREFETCH, Answer, Request, Ticket
+from xaieval.edits import FILLS
 from xaieval.errors import Cancelled, XaievalError
-from xaieval.types import Heatmap
+from xaieval.types import Heatmap, Sample
 
+from .comparing_edits import fill_rows
 from .composing import Wish, compose, region_shares
 from .scene import Scene
 from .services import Services
+from .subjects import Subjects
 
 log = logging.getLogger("xaieval.app")
 
@@ -37,6 +41,8 @@ class Screen(Protocol):
 
     def share(self, shares: dict[str, Any]) -> None: ...
 
+    def fills(self, fills: dict[str, Any]) -> None: ...
+
 
 class Explaining:
     """The wishes of one session, one at a time."""
@@ -49,6 +55,8 @@ class Explaining:
         self._ticket: Ticket | None = None
         self._ahead: list[Ticket] = []
         self._answer: tuple[tuple[object, ...], Answer] | None = None
+        self.subjects = Subjects(services)
+        self._plain: tuple[tuple[object, ...], Answer] | None = None  # before an edit
 
     def cancel(self) -> None:
         """Stop the work on the current wish; its cards say so."""
@@ -62,6 +70,8 @@ class Explaining:
             if ticket is not None:
                 ticket.cancel()
         self._ticket, self._ahead, self._answer, self.scene = None, [], None, None
+        self._plain = None
+        self.subjects.close()
 
     async def want(self, wish: Wish, *, ahead: tuple[Wish, ...] = ()) -> Scene | None:
         """Show a wish; return its scene, or None when a newer wish came or it failed.
@@ -73,7 +83,9 @@ class Explaining:
         old, self._ticket = self._ticket, None
         stale, self._ahead = self._ahead, []
         try:
-            if self._answer is not None and self._answer[0] == wish.asked and self.scene:
+            answered = self._answer is not None and self._answer[0] == wish.asked
+            if answered and self.scene and self.subjects.ready(wish):
+                assert self._answer is not None
                 scene: Scene | None = await self._look(wish)
                 await self._fill(turn, wish, scene, self._answer[1])
             else:
@@ -92,6 +104,7 @@ class Explaining:
                     ticket.cancel()
         if turn == self._turn and scene is not None:
             await self._share(turn, wish, scene)
+            await self._fills(turn, wish)
         if turn == self._turn and scene is not None and ahead:
             await asyncio.sleep(PREFETCH_AFTER_S)
         if turn == self._turn and scene is not None:
@@ -103,9 +116,9 @@ class Explaining:
         ticket = self._submit(wish, PREFETCH)
 
         def look(answer: Answer) -> None:
-            scene = self._scene(wish)
-            compose(self.services, wish, scene, answer.maps, answer)
-            region_shares(self.services, wish, scene, answer.maps)
+            scene, services = self.subjects.scene(wish), self.subjects.services_of(wish)
+            compose(services, wish, scene, answer.maps, answer)
+            region_shares(services, wish, scene, answer.maps)
 
         def draw(future: Future[Answer]) -> None:
             if not future.exception():
@@ -115,7 +128,9 @@ class Explaining:
         return ticket
 
     def _submit(self, wish: Wish, priority: int, on_map: Any = None) -> Ticket:
-        sample = self.services.sample(wish.study, wish.sample_id)
+        return self._ask(wish, self.subjects.sample(wish), priority, on_map)
+
+    def _ask(self, wish: Wish, sample: Sample, priority: int, on_map: Any = None) -> Ticket:
         target: Any = wish.target
         explain = self.services.results[wish.study].study.explain
         return self.services.backend.submit(
@@ -128,6 +143,7 @@ class Explaining:
                 exact=explain.exact,
                 priority=priority,
                 seed=explain.seed,
+                cacheable=wish.subject is None or not wish.subject.own_image,
             ),
             on_map=on_map,
         )
@@ -141,6 +157,13 @@ class Explaining:
         def on_map(key: str, heatmap: Heatmap) -> None:
             loop.call_soon_threadsafe(arrived.put_nowait, (key, heatmap))
 
+        if wish.edit is not None:
+            plain = await self._unedited(turn, wish.unedited)
+            if plain is None:
+                return None
+            await loop.run_in_executor(self.services.pool, self.subjects.prepare, wish, plain)
+            if turn != self._turn:
+                return None
         self._ticket = ticket = self._submit(wish, 0, on_map)
         answer = asyncio.ensure_future(_settled(ticket.future))
         try:
@@ -158,9 +181,7 @@ class Explaining:
                 maps[key] = heatmap
             if turn != self._turn:
                 return None
-            view = await loop.run_in_executor(
-                self.services.pool, compose, self.services, wish, scene, dict(maps), None
-            )
+            view = await self._compose(wish, scene, dict(maps), None)
             if turn != self._turn:
                 return None
             if not answer.done():
@@ -190,12 +211,80 @@ class Explaining:
         return scene
 
     async def _fill(self, turn: int, wish: Wish, scene: Scene, answer: Answer) -> None:
-        loop = asyncio.get_running_loop()
-        view = await loop.run_in_executor(
-            self.services.pool, compose, self.services, wish, scene, answer.maps, answer
-        )
+        view = await self._compose(wish, scene, answer.maps, answer)
         if turn == self._turn:
             self.screen.display(view)
+
+    async def _compose(
+        self, wish: Wish, scene: Scene, maps: dict[str, Heatmap], answer: Answer | None
+    ) -> dict[str, Any]:
+        services, plain = self.subjects.services_of(wish), self._plain
+
+        def work() -> dict[str, Any]:
+            before = None
+            if wish.edit is not None and plain is not None:
+                before = self.subjects.before(wish, plain[1])
+            return compose(services, wish, scene, maps, answer, before)
+
+        return await asyncio.get_running_loop().run_in_executor(self.services.pool, work)
+
+    async def _unedited(self, turn: int, wish: Wish) -> Answer | None:
+        """Return the answer for an image as it is; its cards are shown while they take time."""
+        for known in (self._plain, self._answer):
+            if known is not None and known[0] == wish.asked:
+                self._plain = known
+                return known[1]
+        self._ticket = ticket = self._submit(wish, 0)
+        answer = asyncio.ensure_future(_settled(ticket.future))
+        try:
+            await asyncio.wait({answer}, timeout=SKELETON_AFTER_S)
+            if not answer.done() and turn == self._turn:
+                view = await self._compose(wish, await self._look(wish), {}, None)
+                total = len(wish.methods)
+                text = "the image as it is, before the edit"
+                view["progress"] = {"done": 0, "total": total, "text": text}
+                if turn == self._turn and not answer.done():
+                    self.screen.display(view)
+        except BaseException:
+            ticket.cancel()
+            raise
+        found = await answer
+        if turn != self._turn:
+            return None
+        if isinstance(found, BaseException):
+            raise found
+        self._plain = (wish.asked, found)
+        return found
+
+    async def _fills(self, turn: int, wish: Wish) -> None:
+        """Send what the other fills make of the prediction: one pass each, after the view."""
+        if wish.edit is None or self._plain is None or self._answer is None:
+            return
+        before, shown = self._plain[1], self._answer[1]
+        if turn != self._turn or self.subjects.edited(wish).note:
+            return
+        edited = self.subjects.edited(wish)
+        loop = asyncio.get_running_loop()
+        found = {wish.edit.fill: shown}
+        try:
+            bare = replace(wish, methods=())
+            for fill in (fill for fill in FILLS if fill != wish.edit.fill):
+                sample = await loop.run_in_executor(
+                    self.services.pool, self.subjects.with_fill, wish, edited, fill
+                )
+                if turn != self._turn:
+                    return
+                ticket = self._ask(bare, sample, BULK)
+                self._ahead.append(ticket)
+                found[fill] = await asyncio.wrap_future(ticket.future)
+        except Cancelled:
+            return
+        except XaievalError:
+            log.exception("no comparison of fills for %s", wish.sample_id)
+            return
+        if turn == self._turn:
+            ordered = {fill: found[fill] for fill in FILLS}
+            self.screen.fills({"of": wish.edit.text, **fill_rows(before, ordered)})
 
     async def _share(self, turn: int, wish: Wish, scene: Scene) -> None:
         """Send the shares in the regions; they follow the view, nobody waits for them."""
@@ -204,7 +293,12 @@ class Explaining:
         loop = asyncio.get_running_loop()
         try:
             found = await loop.run_in_executor(
-                self.services.pool, region_shares, self.services, wish, scene, self._answer[1].maps
+                self.services.pool,
+                region_shares,
+                self.subjects.services_of(wish),
+                wish,
+                scene,
+                self._answer[1].maps,
             )
         except XaievalError:
             log.exception("no shares of regions for %s", wish.sample_id)
@@ -214,10 +308,7 @@ class Explaining:
 
     async def _look(self, wish: Wish) -> Scene:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.services.pool, self._scene, wish)
-
-    def _scene(self, wish: Wish) -> Scene:
-        return self.services.scene(wish.study, wish.sample_id, wish.checkpoint, region=wish.region)
+        return await loop.run_in_executor(self.services.pool, self.subjects.scene, wish)
 
     def _fail(self, wish: Wish, error: Exception) -> None:
         known = isinstance(error, XaievalError)
