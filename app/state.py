@@ -8,7 +8,7 @@ reported, everything else is kept. No value of a link ever reads as a number (``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlencode
@@ -16,7 +16,8 @@ from urllib.parse import parse_qs, quote, unquote, urlencode
 import param
 
 from xaieval.edits import parse_edit
-from xaieval.errors import ConfigError
+from xaieval.errors import ConfigError, StoryError
+from xaieval.story.stamps import Stamp, changes, changes_text
 from xaieval.stats import PATTERNS
 
 PAGES = ("explore", "batch", "parts", "compare")
@@ -78,6 +79,9 @@ class AppState(param.Parameterized):
     find = param.String(default="", doc="Triage: text in the image's name, class, tags or note")
     listed = param.Selector(default="table", objects=list(LISTED))
     edit = param.String(default="", doc="what if: an edit's text, xaieval.edits; '' is none")
+    story = param.String(default="", doc="Present: id of a story; '' is the one changed last")
+    slide = param.String(default="", doc="Present: id of the slide chosen; '' is the first")
+    presenting = param.Boolean(default=False, doc="the live pages are shown one after the other")
     notices = param.List(default=[], item_type=str, doc="what the shell tells the person")
 
     def notify(self, *texts: str) -> None:
@@ -86,16 +90,37 @@ class AppState(param.Parameterized):
         if new:
             self.notices = [*self.notices, *new]
 
-    def restore(self, search: str, *, study: Callable[[str], str] = str) -> None:
-        """Take over the values of a link; report those that cannot be understood.
+    def restore(
+        self,
+        search: str,
+        *,
+        study: Callable[[str], str] = str,
+        stamp: Callable[[AppState], Stamp | None] | None = None,
+        keep: Sequence[str] = (),
+        what: str = "this link was copied",
+    ) -> None:
+        """Take over a link: all that it names, the default of all else.
 
-        ``study`` returns under which key what a link calls a study is opened here.
+        What cannot be understood is reported, and so is what has changed since the link got its
+        stamp (``what`` says when that was).
+
+        ``study`` returns under which key what a link calls a study is opened here; ``stamp`` the
+        stamp of what the state shows now. The parameters in ``keep`` stay as they are.
         """
         values, problems = read_link(search)
         if "study" in values:
             values["study"] = study(values["study"])
-        self.param.update(**values)
-        self.notify(*problems)
+        rest = {f.name: self.param[f.name].default for f in FIELDS if f.name not in values}
+        fresh = {name: value for name, value in (rest | values).items() if name not in keep}
+        with param.parameterized.batch_call_watchers(self):
+            # What belongs to an image is said again even where it stays the same.
+            self.k, self.edit = None, ""
+            self.param.update(**fresh)
+        then, problem = read_stamp(search)
+        now = stamp(self) if stamp is not None and then is not None else None
+        found = changes(then, now) if then is not None and now is not None else ()
+        said = [changes_text(found, what=what)] if found else []
+        self.notify(*problems, *filter(None, [problem]), *said)
 
 
 def _number(pattern: str, low: int, high: int | None) -> Callable[[str], int]:
@@ -142,6 +167,15 @@ def _edit(text: str) -> str:
 def _write_edit(text: str) -> str:
     """Return an edit as a link holds it; a long brush stays out, and the page says so."""
     return text if len(text) <= LONGEST_EDIT else ""
+
+
+def _id(letter: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if not re.fullmatch(letter + r"[0-9a-f]{8}", text):
+            raise ValueError
+        return text
+
+    return read
 
 
 def _methods(text: str) -> tuple[str, ...]:
@@ -270,6 +304,8 @@ FIELDS = (
     Field("tag", "tag", _text, hint="a tag"),
     Field("find", "find", _text, hint="a text"),
     Field("listed", "listed", _one_of(*LISTED), hint="table or gallery"),
+    Field("story", "story", _id("t"), hint="t and 8 hex digits"),
+    Field("slide", "slide", _id("v"), hint="v and 8 hex digits"),
 )
 
 
@@ -294,6 +330,21 @@ def read_link(search: str) -> tuple[dict[str, Any], list[str]]:
                 "the default is shown."
             )
     return values, problems
+
+
+def read_stamp(search: str) -> tuple[Stamp | None, str]:
+    """Return a link's stamp, None without one, and a sentence when it cannot be understood."""
+    try:
+        text = parse_qs(search.removeprefix("?"), max_num_fields=60).get("as", [""])[0]
+    except ValueError:
+        return None, ""
+    try:
+        return (Stamp.read(text), "") if text else (None, "")
+    except StoryError:
+        shown = text if len(text) <= 40 else text[:40] + "…"
+        return None, (
+            f"The link's as “{shown}” is not valid: nobody can tell whether anything has changed."
+        )
 
 
 def write_link(state: AppState) -> str:
