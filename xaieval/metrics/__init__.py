@@ -26,6 +26,9 @@
     expected_hits(heatmap, mask, k=None, *, ties="expected") -> float       k=None: |mask|
     hits_table(heatmap, mask, ks, *, ties="expected") -> float64 (len(ks),)
         precision at K = hits / K, recall at K = hits / |mask|
+    k_table(heatmap, mask, end) -> KTable           the Top-K set and its scores at K = 1..end
+    threshold_table(heatmap, mask) -> ThresholdTable    S and its scores at t = 0, 0.01, .., 1
+    place_table(values (M, n), *, higher_is_better=True, tie=1e-9) -> int64 (M, n)
     topk_weights(heatmap, k) -> float32 (H, W): 1 in, 0 out, (K - g) / e for the tied group
     Evaluator              protocol: a model and a method at work on some pictures
         .subjects -> Sequence[Subject]   .rows   .logits(rows, images)
@@ -53,6 +56,13 @@ from xaieval.metrics.removal import Curve
 from xaieval.metrics.rules import Rules
 from xaieval.metrics.scoring import Scores, score
 from xaieval.metrics.spec import MetricCall, MetricSpec
+from xaieval.metrics.tables import (
+    KTable,
+    ThresholdTable,
+    k_table,
+    place_table,
+    threshold_table,
+)
 from xaieval.metrics.topk import expected_hits, hits_table, sufficient_statistics, topk_weights
 
 __all__ = [
@@ -62,21 +72,26 @@ __all__ = [
     "TIE_RULES",
     "Curve",
     "Evaluator",
+    "KTable",
     "MetricCall",
     "MetricLike",
     "MetricSpec",
     "Rules",
     "Scores",
     "Subject",
+    "ThresholdTable",
     "ceiling_key",
     "completeness",
     "expected_hits",
     "hits_table",
+    "k_table",
     "parse_metric",
+    "place_table",
     "pool",
     "removal_curves",
     "resolve_metrics",
     "score",
     "sufficient_statistics",
+    "threshold_table",
     "topk_weights",
 ]
