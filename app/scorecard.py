@@ -240,7 +240,11 @@ def card(
         for flag in sorted(flags & FLAG_TEXT.keys())
     ]
     if gate is not None and gate.status == "failed":
-        badges.insert(0, {"text": f"{MARK} sanity", "kind": "flag", "title": _sentence(gate.text)})
+        title_of_mark = _sentence(gate.text)
+        badges.insert(
+            0,
+            {"text": f"{MARK} sanity", "kind": "flag", "title": title_of_mark, "define": "sanity"},
+        )
     elif gate is not None and gate.status == "passed":
         title = f"{title}. {_sentence(gate.text)}"
     winner = place is not None and place.rank == 1

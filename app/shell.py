@@ -8,6 +8,7 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
+from .definitions import Definitions
 from .help import Help
 from .keys import Keys
 from .pages import PAGES
@@ -137,6 +138,7 @@ class Shell(pn.viewable.Viewer):
                     self._notices,
                     self._main,
                     Keys(width=0, height=0, margin=0),
+                    Definitions(self.state, self.services),
                     sizing_mode="stretch_both",
                     margin=0,
                 ),

@@ -14,6 +14,8 @@ from ..cards import Cards, Strip
 from ..catalogue import Item
 from ..composing import Wish
 from ..controls import Controls
+from ..defined_maps import meant_by
+from ..definitions import provide
 from ..explaining import Explaining
 from ..services import Services
 from ..settling import Settling
@@ -58,6 +60,7 @@ class ExplorePage(pn.viewable.Viewer):
         state.param.watch(self._on_page, "page")
         if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
             pn.state.on_session_destroyed(lambda _: self.explaining.close())
+        provide(state, self.id, lambda key, of: meant_by(self._shown(), key, of))
         pn.state.onload(self._refresh)  # before, the browser could not hear it
 
     # ---------------------------------------------------------------- widgets
@@ -176,6 +179,11 @@ class ExplorePage(pn.viewable.Viewer):
             region=state.region or catalogue.default_region,
             regions=catalogue.regions,
         )
+
+    def _shown(self) -> Wish | None:
+        """Return the view that is asked for at the moment."""
+        item = next((it for it in self.settling.items if it.id == self.state.image), None)
+        return None if item is None else self._wish(item, k=self.state.k)
 
     async def _refresh(self) -> None:
         """Show what the state asks for; the newest call wins."""

@@ -33,7 +33,7 @@ function makeCards(stage) {
     parts.title.title = card.title || card.label;
     fillBadges(parts.badges, card.badges || []);
     parts.note.textContent = card.note || "";
-    fillRows(parts.table, card.rows || [], `Scores of ${card.label}`);
+    fillRows(parts.table, card.rows || [], `Scores of ${card.label}`, card.key);
     parts.levels = card.heat ? stage.kept.get(card.heat.id) : null;
     [parts.low, parts.high] = [card.low, card.high];
     for (const well of [parts.heat, parts.topk]) {

@@ -5,7 +5,8 @@ function valueText(value, scale) {
   return scale === 100 ? `${value.toFixed(value < 9.995 ? 2 : 1)}%` : value.toFixed(3);
 }
 
-function fillRows(table, rows, caption) {
+// Names and numbers of scores open their definition; ``of`` is the method whose map is meant.
+function fillRows(table, rows, caption, of = "") {
   table.replaceChildren();
   if (!rows.length) { return; }
   table.setAttribute("aria-label", caption);
@@ -18,7 +19,12 @@ function fillRows(table, rows, caption) {
   for (const row of rows) {
     const line = el("tr", row.ranks ? "ranks" : "", body);
     const head = el("th", "", line, {scope: "row"});
-    head.textContent = row.label;
+    if (row.metric) {
+      el("button", "define", head, {type: "button", "data-define": row.metric, "data-of": of,
+                                    "data-name": row.label}).textContent = row.label;
+    } else {
+      head.textContent = row.label;
+    }
     if (row.title) { head.title = row.title; }
     if (row.share === undefined) {
       const cell = el("td", "fact", line, {colspan: "2"});
@@ -44,13 +50,15 @@ function fillRows(table, rows, caption) {
     const cell = el("td", row.share === null ? "value none" : "value", line);
     cell.textContent = row.text;
     if (row.title) { cell.title = row.title; }
+    if (row.metric) { Object.assign(cell.dataset, {define: row.metric, of, name: row.label}); }
   }
 }
 
 function fillBadges(node, badges) {
-  node.replaceChildren(...badges.map(({text, kind, title}) => {
+  node.replaceChildren(...badges.map(({text, kind, title, define}) => {
     const badge = el("span", `badge ${kind}`);
     badge.textContent = text;
+    if (define) { Object.assign(badge.dataset, {define, name: text}); badge.tabIndex = 0; }
     if (title) {  // said as well as shown: a title alone is not read out
       badge.title = title;
       badge.setAttribute("role", "note");
