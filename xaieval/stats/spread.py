@@ -15,8 +15,10 @@ import pandas as pd
 from xaieval.errors import ResultsError
 from xaieval.stats.populations import Frame, need
 
-FEW_IMAGES = 5
-"""Groups with fewer images than this are marked: one image moves them by 20 % or more."""
+FEW_IMAGES = 10
+"""Groups with fewer images than this are marked: one image moves them by more than 10 %."""
+FEW_SEEDS = 5
+"""Groups with fewer seeds are marked: Wilcoxon's exact p of 4 differences is never below 0.125."""
 
 Quartiles = Literal["linear", "hazen"]
 
@@ -40,9 +42,9 @@ def over_seeds(
     DataFrame
         ``split, class, method_id, mean, std`` (population, ddof 0), ``median, q1, q3, n_seeds,
         n_images`` (summed over seeds), ``low, high`` (Wilson interval of the pooled counts),
-        ``small`` (some seed has fewer than five images). Seeds without images are not counted.
-        The same images recur under every seed, so pooled intervals are narrower than they should
-        be: read them as the least uncertainty there is.
+        ``small`` (some seed has fewer than ``FEW_IMAGES`` images). Seeds without images are not
+        counted. The same images recur under every seed, so pooled intervals are narrower than they
+        should be: read them as the least uncertainty there is.
     """
     keys = ["split", "class", "method_id"]
     need(win_rates, ["seed", *keys, "win_rate"])

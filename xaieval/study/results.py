@@ -335,12 +335,7 @@ class Results:
         ResultsError
             When published results are asked for what was not published.
         """
-        if metric not in self.metric_keys:
-            raise unknown("metric of these results", metric, self.metric_keys)
-        methods = tuple(compete) if compete is not None else self.compete
-        for method in methods:
-            if method not in self.method_ids:
-                raise unknown("method of these results", method, self.method_ids)
+        methods = self._competing(metric, compete)
         if self.kind == "published":
             if set(methods) != set(self.compete) or population != "correct":
                 raise ResultsError(
@@ -349,27 +344,68 @@ class Results:
                     fix="run the study yourself to change the methods or the population",
                 )
             return self._published("win_rates")
-        region = self.region_of(metric, region)
-        from xaieval.metrics import parse_metric
         from xaieval.stats import win_rates
 
-        scores, better = (
-            self.scores(metric_key=metric, region=region),
-            parse_metric(metric).higher_is_better,
+        return win_rates(
+            self._ranked(metric, region),
+            methods=methods,
+            tie_rule=tie_rule,
+            nan=nan,
+            population=population,
         )
+
+    def win_shares(
+        self,
+        metric: str = "topk_overlap",
+        *,
+        region: str | None = None,
+        compete: Sequence[str] | None = None,
+        population: Population = "correct",
+        tie_rule: Literal["split", "first"] = "split",
+        nan: Literal["loses", "complete-case"] = "loses",
+    ) -> pd.DataFrame:
+        """Return each competing method's share of the win, image by image.
+
+        Arguments as in ``win_rates``, whose numbers are the means of these; columns as in
+        ``stats.win_shares``. Empty for published results, which hold no image.
+
+        Raises
+        ------
+        ConfigError
+            For an unknown metric, region or method.
+        """
+        methods = self._competing(metric, compete)
+        if self.kind == "published":
+            columns = ["seed", "split", "class", "sample_id", "method_id", "share"]
+            return pd.DataFrame(columns=columns)
+        from xaieval.stats import population as keep
+        from xaieval.stats import win_shares
+
+        kept = keep(self._ranked(metric, region), kind=population).kept
+        return win_shares(kept, methods=methods, tie_rule=tie_rule, nan=nan)
+
+    def _competing(self, metric: str, compete: Sequence[str] | None) -> tuple[str, ...]:
+        if metric not in self.metric_keys:
+            raise unknown("metric of these results", metric, self.metric_keys)
+        methods = tuple(compete) if compete is not None else self.compete
+        for method in methods:
+            if method not in self.method_ids:
+                raise unknown("method of these results", method, self.method_ids)
+        return methods
+
+    def _ranked(self, metric: str, region: str | None) -> pd.DataFrame:
+        """Return the scores of a metric, turned so that the highest wins."""
+        from xaieval.metrics import parse_metric
+
+        better = parse_metric(metric).higher_is_better
+        scores = self.scores(metric_key=metric, region=self.region_of(metric, region))
         if better is None:
             raise ResultsError(
                 f"{metric} is no quality of a heatmap, so nobody can win by it", where=self.path
             )
         if not better:
             scores["value"] = -scores["value"]
-        return win_rates(
-            scores,
-            methods=methods,
-            tie_rule=tie_rule,
-            nan=nan,
-            population=population,
-        )
+        return scores
 
     def accuracy(self) -> pd.DataFrame:
         """Return ``seed, split, balanced_accuracy, accuracy, n``; folds are taken together.
