@@ -40,6 +40,7 @@ ORDER = [
     "render",
     "figures",
     "export",
+    "triage",
     "outcomes",
     "reproduce",
     "report",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
+import pyarrow as pa
 
 from xaieval.errors import ResultsError, unknown
 from xaieval.sanity.limits import GATE_VERSION
@@ -84,6 +85,10 @@ class Results:
             When a part is damaged or has gone since these results were opened.
         """
         return self._store.query(sql, values)
+
+    def arrow(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
+        """Return what ``query`` does as an Arrow table, which is quicker for very many rows."""
+        return self._store.arrow(sql, values)
 
     def predictions(
         self,
