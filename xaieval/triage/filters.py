@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,7 @@ import pyarrow.compute as pc
 from xaieval.errors import ConfigError, unknown
 from xaieval.journal import Marks
 from xaieval.stats.patterns import PATTERNS, Thresholds
-
-if TYPE_CHECKING:
-    from xaieval.triage.table import TriageTable
+from xaieval.triage.columns import Columns
 
 Range = tuple[float, float]
 OUTCOMES = ("counted", "won", "lost")
@@ -101,12 +99,10 @@ class Filters:
 
 EVERY_ROW = Filters()
 """Lets every row through."""
-USUAL = Thresholds()
-"""The patterns' thresholds until somebody moves them."""
 
 
 def kept(
-    table: TriageTable,
+    table: Columns,
     filters: Filters,
     *,
     thresholds: Thresholds,
@@ -153,7 +149,7 @@ def _within(values: npt.NDArray[np.float64], span: Range) -> npt.NDArray[np.bool
     return (values >= span[0]) & (values <= span[1])
 
 
-def _outcome(table: TriageTable, filters: Filters) -> npt.NDArray[np.bool_]:
+def _outcome(table: Columns, filters: Filters) -> npt.NDArray[np.bool_]:
     kind, method = filters.outcome_parts()
     if method not in table.compete:
         raise unknown("competing method of these results", method, table.compete)
@@ -165,7 +161,7 @@ def _outcome(table: TriageTable, filters: Filters) -> npt.NDArray[np.bool_]:
     return share > 0 if kind == "won" else counted & ~(share > 0)
 
 
-def _of_images(table: TriageTable, samples: set[str]) -> npt.NDArray[np.bool_]:
+def _of_images(table: Columns, samples: set[str]) -> npt.NDArray[np.bool_]:
     """Return which rows are of some images."""
     keep = np.zeros(len(table.rows), bool)
     for sample in samples:
@@ -173,7 +169,7 @@ def _of_images(table: TriageTable, samples: set[str]) -> npt.NDArray[np.bool_]:
     return keep
 
 
-def _says(table: TriageTable, text: str, marks: Mapping[str, Marks]) -> npt.NDArray[np.bool_]:
+def _says(table: Columns, text: str, marks: Mapping[str, Marks]) -> npt.NDArray[np.bool_]:
     found = pc.match_substring(pa.array(table.rows.samples, pa.string()), text, ignore_case=True)
     by_sample = found.to_numpy(zero_copy_only=False).astype(bool)
     small = text.casefold()

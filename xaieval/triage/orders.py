@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from xaieval.triage.table import TriageTable
+from xaieval.triage.columns import Columns
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,7 +21,7 @@ class Order:
     label: str
     summary: str
     formula: str
-    key: Callable[[TriageTable], Floats]
+    key: Callable[[Columns], Floats]
 
 
 def _of(kept: npt.NDArray[np.bool_], values: Floats) -> Floats:

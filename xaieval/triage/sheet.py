@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from xaieval.digest import url_id
 from xaieval.journal import NO_MARKS, Marks
 from xaieval.stats.patterns import PATTERNS, Thresholds
-from xaieval.triage.filters import NO_TAGS, USUAL
+from xaieval.triage.columns import USUAL
+from xaieval.triage.filters import NO_TAGS
 from xaieval.triage.table import TriageTable
 
 
@@ -68,7 +70,7 @@ def frame(
     samples = [held.samples[place] for place in held.sample[at]]
     found: dict[str, Any] = {
         "sample_id": samples,
-        "image": [held.urls[place] for place in held.sample[at]],
+        "image": [url_id(sample) for sample in samples],
         "seed": held.seed[at],
         "fold": held.fold[at],
         "split": _named(held.splits, held.split[at]),

@@ -13,7 +13,8 @@ from scipy.stats import rankdata
 from xaieval.errors import unknown
 from xaieval.journal import Marks
 from xaieval.stats.patterns import PATTERNS, Thresholds
-from xaieval.triage.filters import EVERY_ROW, NO_TAGS, USUAL, Filters, kept
+from xaieval.triage.columns import USUAL
+from xaieval.triage.filters import EVERY_ROW, NO_TAGS, Filters, kept
 from xaieval.triage.table import TriageTable
 
 Floats = npt.NDArray[np.float64]
