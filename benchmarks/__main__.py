@@ -9,7 +9,7 @@ import platform
 from datetime import date
 from pathlib import Path
 
-BENCHMARKS = ("attribution", "costs", "memory", "scores", "loading", "dashboard")
+BENCHMARKS = ("attribution", "costs", "memory", "scores", "loading", "many_rows", "dashboard")
 
 
 def machine() -> str:
