@@ -24,6 +24,7 @@ PAGES = ("explore", "batch", "parts", "compare")
 COLOUR_MAPS = ("inferno", "cividis", "jet")
 VIEWS = ("both", "heatmap", "topk")
 SCALES = ("each", "clipped", "shared")
+DISPLAYS = ("minmax", "raw", "signed")
 IMAGES = ("correct", "all")
 POINTS = ("methods", "classes")
 ANSWERS = ("all", "correct", "wrong")
@@ -58,6 +59,11 @@ class AppState(param.Parameterized):
     colormap = param.Selector(default="inferno", objects=list(COLOUR_MAPS))
     view = param.Selector(default="both", objects=list(VIEWS))
     scale = param.Selector(default="each", objects=list(SCALES))
+    display = param.Selector(default="minmax", objects=list(DISPLAYS), doc="what colours mean")
+    threshold = param.Number(
+        default=None, allow_None=True, bounds=(0, 1), doc="of the min-max map; None: cut by K"
+    )
+    swipe = param.ClassSelector(default=(), class_=tuple, doc="() or two method keys in one well")
     measure = param.String(default="", doc="Parts, Compare: the score; '' is a regional one")
     parts = param.ClassSelector(default=(), class_=tuple, doc="Parts: regions; () is the study's")
     part_seed = param.Integer(default=None, allow_None=True, doc="Parts: training seed; None: all")
@@ -185,6 +191,13 @@ def _methods(text: str) -> tuple[str, ...]:
     return keys
 
 
+def _pair(text: str) -> tuple[str, ...]:
+    keys = _methods(text)
+    if len(keys) != 2:
+        raise ValueError
+    return keys
+
+
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(_text(unquote(part)) for part in text.split(" ") if part))
     if not names or len(names) > 64:
@@ -283,6 +296,15 @@ FIELDS = (
     Field("map", "colormap", _one_of(*COLOUR_MAPS), hint="one of " + ", ".join(COLOUR_MAPS)),
     Field("view", "view", _one_of(*VIEWS), hint="one of " + ", ".join(VIEWS)),
     Field("scale", "scale", _one_of(*SCALES), hint="each, clipped or shared"),
+    Field("display", "display", _one_of(*DISPLAYS), hint="minmax, raw or signed"),
+    Field(
+        "threshold",
+        "threshold",
+        lambda text: _opacity(text) / 100,
+        lambda value: f"{round(value * 100)}pct",
+        "0pct to 100pct",
+    ),
+    Field("swipe", "swipe", _pair, " ".join, "two method ids joined by +"),
     Field("measure", "measure", _text, hint="a metric id"),
     Field("parts", "parts", _names, _write_names, "regions joined by +"),
     Field("of", "part_seed", _number(r"seed-(\d+)", 0, 2**62), "seed-{}".format, "such as seed-42"),
