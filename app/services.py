@@ -21,6 +21,7 @@ from xaieval.errors import ConfigError, XaievalError
 from xaieval.methods import MethodCall
 from xaieval.render import data_uri, thumbnail
 from xaieval.sanity import Verdict, verdicts
+from xaieval.story import Stories
 from xaieval.study import Results, demo_results
 from xaieval.study.opening import open_results, readable_keys
 from xaieval.types import Heatmap, Sample, Score
@@ -74,6 +75,8 @@ class Services:
         For reading, scoring and encoding; models run in the backend only.
     later : ThreadPoolExecutor
         The same for what nobody waits for yet: neighbours, thumbnails.
+    stories : Stories
+        Pinned views, shared with every session and command of this person.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Services:
         self.problems = problems
         self.pool = ThreadPoolExecutor(2, thread_name_prefix="xaieval-page")
         self.later = ThreadPoolExecutor(1, thread_name_prefix="xaieval-later")
+        self.stories = Stories()
         self._backend = backend
         self._catalogues: dict[str, Catalogue | None] = {}
         self._lock = threading.Lock()

@@ -10,7 +10,7 @@ from xaieval.journal import Event, Journal, author_name, saved_stories
 from xaieval.story.model import Story, new_story_id, one_line, plain, story_of
 
 FIRST_TITLE = "My story"
-_CHANGING = threading.Lock()
+_OPERATIONS = ("save-story", "drop-story")
 
 
 class Stories:
@@ -29,6 +29,9 @@ class Stories:
     def __init__(self, journal: Journal | None = None, *, author: str | None = None) -> None:
         self.journal = journal if journal is not None else Journal()
         self._author = author
+        self._lock = threading.RLock()
+        self._events: list[Event] = []
+        self._last = 0
 
     def all(self) -> dict[str, Story]:
         """Return id -> story, the one saved first comes first; what cannot be read is left out.
@@ -39,7 +42,7 @@ class Stories:
             When the journal cannot be read.
         """
         found = {}
-        for name, value in saved_stories(self._events()).items():
+        for name, value in saved_stories(self._look()).items():
             try:
                 story = story_of(value)
             except StoryError:
@@ -48,17 +51,27 @@ class Stories:
                 found[name] = story
         return found
 
+    def _look(self) -> list[Event]:
+        """Return the events of stories; only those that came since are read."""
+        with self._lock:
+            last = self.journal.last_id()
+            if last < self._last:  # another file
+                self._events, self._last = [], 0
+            if last > self._last:
+                self._events += self.journal.events(
+                    study="", after=self._last, operations=_OPERATIONS
+                )
+                self._last = last
+            return list(self._events)
+
     def latest(self) -> Story | None:
         """Return the story that was changed last; None without one."""
         there = self.all()
-        for event in reversed(self._events()):
+        for event in reversed(self._look()):
             name = event.value.get("name") if isinstance(event.value, dict) else event.value
             if name in there:
                 return there[name]
         return None
-
-    def _events(self) -> list[Event]:
-        return self.journal.events(study="", operations=["save-story", "drop-story"])
 
     def named(self, name: str) -> Story:
         """Return the story of an id or, where only one has it, of a title.
@@ -99,7 +112,7 @@ class Stories:
         ConfigError
             When there is no such story any more.
         """
-        with _CHANGING:
+        with self._lock:
             there = self.all()
             if story not in there:
                 raise unknown("story", story, there)
@@ -120,7 +133,3 @@ class Stories:
             story = Story(id=new_story_id(), title=story.title, slides=story.slides)
         self.save(story)
         return story
-
-    def version(self) -> int:
-        """Return a number that grows with every change by anybody."""
-        return self.journal.last_id()
