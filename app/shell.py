@@ -8,10 +8,14 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
+from .access import Access
+from .connection import Connection
 from .definitions import Definitions
 from .help import Help
 from .keys import Keys
 from .pages import PAGES
+from .pins import Pins, stamp_now
+from .presenter import Presenter
 from .services import Services
 from .state import AppState, write_link
 from .theme import FRAME, HEADER, HIDE_LABEL, THEME
@@ -19,7 +23,9 @@ from .theme import FRAME, HEADER, HIDE_LABEL, THEME
 log = logging.getLogger("xaieval.app")
 
 _COPY = """
-const text = window.location.href;
+const stamp = document.documentElement.dataset.stamp;
+const link = window.location.href.split("#")[0];
+const text = link + (stamp ? (link.includes("?") ? "&" : "?") + "as=" + stamp : "");
 const fallback = () => {
   const area = document.createElement("textarea");
   area.value = text; document.body.appendChild(area); area.select();
@@ -40,7 +46,7 @@ class Shell(pn.viewable.Viewer):
         self.state = AppState()
         location = pn.state.location
         if location is not None:
-            self.state.restore(location.search, study=services.key_of)
+            self._restore(location.search)
         for problem in services.problems:
             if services.results:
                 self.state.notify(f"{problem.argument} could not be opened: {problem.text}")
@@ -48,6 +54,9 @@ class Shell(pn.viewable.Viewer):
         # Not a pmui.Column: a figure entering one later is measured before it is laid out.
         self._main = pn.Column(sizing_mode="stretch_both", margin=0)
         self._notices = pmui.Column(sizing_mode="stretch_width", margin=0)
+        self._pins = Pins(self.state, services)
+        self._presenter = Presenter(self.state, services)
+        self._access = Access(width=0, height=0, margin=0)
         self.state.param.watch(self._show_page, "page")
         self.state.param.watch(self._show_notices, "notices")
         self._show_page()
@@ -65,10 +74,17 @@ class Shell(pn.viewable.Viewer):
     def _follow_link(self, event: param.parameterized.Event) -> None:
         """Follow the browser's back and forward buttons."""
         if event.new != write_link(self.state):
-            self.state.restore(event.new, study=self.services.key_of)
+            self._restore(event.new)
+
+    def _restore(self, search: str) -> None:
+        services = self.services
+        self.state.restore(
+            search, study=services.key_of, stamp=lambda state: stamp_now(state, services)
+        )
 
     def _show_page(self, *_: param.parameterized.Event) -> None:
         self._main[:] = [self._body(self.state.page)]
+        self._access.page = next(s.title for s in PAGES if s.id == self.state.page)
 
     def _body(self, page: str) -> pn.viewable.Viewable:
         """Build a page's body when it is first shown; a page that fails says so in its place."""
@@ -127,7 +143,18 @@ class Shell(pn.viewable.Viewer):
         share.js_on_click(code=_COPY)
         aid = Help(self.state.page)
         aid.link(self.state, page="page", bidirectional=True)
-        return [navigation, pn.layout.HSpacer(), share, aid]
+        pin = pmui.Button(
+            label="Pin",
+            icon="push_pin",
+            size="small",
+            variant="text",
+            color="primary",
+            margin=(8, 0),
+            stylesheets=[HEADER],
+            description="Pin this view to a story (p)",
+        )
+        pin.on_click(lambda _: self._pins.pin())
+        return [navigation, pn.layout.HSpacer(), pin, share, aid]
 
     def __panel__(self) -> pn.viewable.Viewable:
         return pmui.Page(
@@ -138,6 +165,10 @@ class Shell(pn.viewable.Viewer):
                     self._notices,
                     self._main,
                     Keys(width=0, height=0, margin=0),
+                    self._pins,
+                    self._presenter,
+                    self._access,
+                    Connection(width=0, height=0, margin=0),
                     Definitions(self.state, self.services),
                     sizing_mode="stretch_both",
                     margin=0,

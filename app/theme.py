@@ -22,6 +22,23 @@ STAGE = "#74777b"
 """Neutral mid-grey behind every image, in both themes."""
 
 
+_DURATIONS = (
+    "shortest",
+    "shorter",
+    "short",
+    "standard",
+    "complex",
+    "enteringScreen",
+    "leavingScreen",
+)
+"""Of Material's transitions: none of them moves, for anybody; a menu is there at once."""
+_STILL = {"@media (prefers-reduced-motion: reduce)": {"animation": "none"}}
+
+
+def _focus(mode: str) -> dict[str, str]:
+    return {"outline": f"2px solid {ACCENT[mode]}", "outlineOffset": "2px"}
+
+
 def _mode(mode: str) -> dict[str, Any]:
     return {
         "palette": {
@@ -34,6 +51,7 @@ def _mode(mode: str) -> dict[str, Any]:
             "fontSize": 13,
             "button": {"textTransform": "none", "fontWeight": 500},
         },
+        "transitions": {"duration": dict.fromkeys(_DURATIONS, 0)},
         "shape": {"borderRadius": 4},
         "components": {
             "MuiAppBar": {
@@ -48,7 +66,26 @@ def _mode(mode: str) -> dict[str, Any]:
             "MuiToolbar": {
                 "styleOverrides": {"root": {"minHeight": "48px !important", "margin": 0}}
             },
-            "MuiButtonBase": {"defaultProps": {"disableRipple": True}},
+            "MuiButtonBase": {
+                "defaultProps": {"disableRipple": True},
+                "styleOverrides": {"root": {"&.Mui-focusVisible": _focus(mode)}},
+            },
+            # Without them no focus is seen where the ripple is off.
+            "MuiSlider": {"styleOverrides": {"thumb": {"&.Mui-focusVisible": _focus(mode)}}},
+            "MuiOutlinedInput": {
+                "styleOverrides": {
+                    "root": {
+                        "&.Mui-focused .MuiOutlinedInput-notchedOutline": {
+                            "borderColor": ACCENT[mode],
+                            "borderWidth": "2px",
+                        }
+                    }
+                }
+            },
+            "MuiToggleButton": {"styleOverrides": {"root": {"color": INK[mode]}}},
+            "MuiLinearProgress": {"defaultProps": {"aria-label": "Progress"}},
+            "MuiCircularProgress": {"defaultProps": {"aria-label": "Progress"}},
+            "MuiSkeleton": {"styleOverrides": {"root": _STILL}},
         },
     }
 
@@ -73,6 +110,10 @@ TOKENS = f"""
   font-size: var(--t-body);
   line-height: 1.4;
   color: var(--ink);
+}}
+@media (forced-colors: active) {{
+  /* What is told by a colour of its own keeps it; everything else follows the person's choice. */
+  .key i, .fill, .track, .tick, .ramp, .swatch, .bar-fill, .part {{ forced-color-adjust: none; }}
 }}
 button.define {{ font: inherit; color: inherit; letter-spacing: inherit; text-align: inherit;
   background: none; border: 0; border-radius: 3px; padding: 0; margin: 0; cursor: help;
