@@ -25,11 +25,14 @@ SCRIPTS = (
     "regions.js",
     "paint.js",
     "inspect.js",
+    "brush.js",
+    "own_files.js",
+    "whatif.js",
     "pointer.js",
     "stage.js",
 )
 """The files of ``stage/`` that become the component's one module, in this order."""
-STYLES = ("cards.css", "regions.css")
+STYLES = ("cards.css", "regions.css", "whatif.css")
 """The files of ``stage/`` that become its stylesheets, in this order."""
 
 
@@ -50,6 +53,8 @@ class Cards(JSComponent):
 
     view = param.Dict(default={})
     shares = param.Dict(default={}, doc="of each map in each region; follows the view")
+    fills = param.Dict(default={}, doc="what each fill of an edit makes of the prediction")
+    whatif = param.Dict(default={}, doc="what the panel of edits and own images shows")
     tables = param.Dict(default={})
     opacity = param.Number(default=0.6, bounds=(0, 1))
     colormap = param.String(default="inferno")
@@ -75,6 +80,10 @@ class Cards(JSComponent):
         """Send the shares of the view's maps in its regions."""
         self.shares = shares
 
+    def send_fills(self, fills: dict[str, Any]) -> None:
+        """Send what each fill makes of the prediction."""
+        self.fills = fills
+
     def _send(self) -> None:
         self._version += 1
         ids = set()
@@ -89,6 +98,7 @@ class Cards(JSComponent):
 
         view = {**self._full, "version": self._version}
         view["picture"] = lean(view.get("picture"))
+        view["original"] = lean(view.get("original"))
         if view.get("regions"):
             view["regions"] = {**view["regions"], "index": lean(view["regions"]["index"])}
         view["cards"] = [

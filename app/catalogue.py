@@ -102,6 +102,11 @@ class Catalogue:
         fold = self._roles.get(split, {}).get(sample_id)
         return None if fold is None else self.checkpoints.get((seed, fold))
 
+    def any_checkpoint(self, seed: int) -> Path | None:
+        """Return the model of a seed for an image that no fold has: the first fold's."""
+        folds = sorted(fold for of, fold in self.checkpoints if of == seed)
+        return self.checkpoints[seed, folds[0]] if folds else None
+
     @cached_property
     def methods(self) -> dict[str, MethodCall]:
         """Method key -> call: the study's own first, then everything else in the table."""

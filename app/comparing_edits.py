@@ -18,7 +18,7 @@ from .subjects import Edited
 if TYPE_CHECKING:
     from .composing import Wish
 
-MOST_CLASSES = 5
+MOST_CLASSES = 4
 
 
 def change_text(before: float, after: float, *, decimals: int = 2) -> str:
@@ -150,4 +150,4 @@ def fill_rows(before: Answer, found: Mapping[str, Answer]) -> dict[str, Any]:
                 "predicted": answer.predicted_name,
             }
         )
-    return {"of": before.predicted_name, "before": f"{was:.2f}", "from": was, "rows": rows}
+    return {"of_class": before.predicted_name, "before": f"{was:.2f}", "from": was, "rows": rows}

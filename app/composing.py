@@ -12,7 +12,7 @@ from xaieval.methods import METHODS, MethodCall, resolve_methods
 from xaieval.metrics import parse_metric
 from xaieval.types import Heatmap
 
-from .comparing_edits import class_rows, edit_text, edit_view, prediction_fact, score_rows
+from .comparing_edits import class_rows, edit_view, prediction_fact, score_rows
 from .own import Subject
 from .regions import listing
 from .scene import Scene, source_rows
@@ -145,6 +145,7 @@ def compose(
         "width": width,
         "height": height,
         "outline": scene.outline,
+        "frame": scene.frame,
         "picture": {
             "id": f"picture-{scene.key}",
             "src": scene.src,
@@ -235,9 +236,6 @@ def facts(
             found[0]["kind"] = "right" if correct else "wrong"
         found[0]["note"] = f"confidence {answer.confidence:.2f}"
     found.append({"name": "Labelled", "value": wish.label or "–"})
-    if before is not None:
-        said = edit_text(wish.edit, method_labels(wish.unedited.methods)) if wish.edit else ""
-        found.append({"name": "What if", "value": said, "kind": "edited"})
     if answer is not None and answer.target != answer.predicted:
         share = answer.probabilities[answer.target]
         found.append(

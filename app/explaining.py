@@ -41,7 +41,7 @@ class Screen(Protocol):
 
     def share(self, shares: dict[str, Any]) -> None: ...
 
-    def fills(self, fills: dict[str, Any]) -> None: ...
+    def send_fills(self, fills: dict[str, Any]) -> None: ...
 
 
 class Explaining:
@@ -284,7 +284,7 @@ class Explaining:
             return
         if turn == self._turn:
             ordered = {fill: found[fill] for fill in FILLS}
-            self.screen.fills({"of": wish.edit.text, **fill_rows(before, ordered)})
+            self.screen.send_fills({"of": wish.edit.text, **fill_rows(before, ordered)})
 
     async def _share(self, turn: int, wish: Wish, scene: Scene) -> None:
         """Send the shares in the regions; they follow the view, nobody waits for them."""

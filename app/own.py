@@ -24,16 +24,43 @@ MOST_PIXEL_BYTES = 400_000_000
 
 
 @dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture that was read; ``key`` stands for its pixels, ``thumb`` is a data URI."""
+
+    image: Image
+    key: str
+    thumb: str
+
+    @classmethod
+    def read(cls, data: bytes, name: str) -> Picture:
+        """Read a file's bytes; for the pool. Raises as ``read_own_image``."""
+        image = np.ascontiguousarray(read_own_image(data, name))
+        return cls(image, digest(image)[:24], data_uri(thumbnail(image), format="jpeg"))
+
+
+@dataclass(frozen=True, eq=False)
 class Own:
     """One own image; ``item`` is what the strip shows of it."""
 
     item: Item
-    image: Image
-    key: str
+    picture: Picture
 
     @property
     def size(self) -> tuple[int, int]:
-        return self.image.shape[0], self.image.shape[1]
+        return self.picture.image.shape[0], self.picture.image.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class OwnMask:
+    """An own mask, bool (H, W) at its image's original size; ``key`` stands for it."""
+
+    mask: Mask
+    key: str
+
+    @classmethod
+    def of(cls, mask: Mask) -> OwnMask:
+        """Return a mask with its key; for the pool."""
+        return cls(mask, digest(mask)[:24])
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +78,7 @@ class OwnImages:
 
     def __init__(self) -> None:
         self._images: OrderedDict[str, Own] = OrderedDict()
-        self._masks: OrderedDict[tuple[str, str], Mask] = OrderedDict()
+        self._masks: OrderedDict[tuple[str, str], OwnMask] = OrderedDict()
         self._count = 0
 
     @property
@@ -65,17 +92,17 @@ class OwnImages:
     def get(self, image: str) -> Own | None:
         return self._images.get(image)
 
-    def add(self, pixels: Image, name: str) -> tuple[Own, tuple[str, ...]]:
+    def add(self, picture: Picture, name: str) -> tuple[Own, tuple[str, ...]]:
         """Take an image in; return it and the names of those that were given up for it."""
         self._count += 1
         stem = PurePath(name.replace("\\", "/")).name or "image"
         item = Item(f"own-{self._count}", f"own/{stem}", "", False)
-        own = Own(item, pixels, digest(pixels)[:24])
+        own = Own(item, picture)
         self._images[item.id] = own
         dropped = []
         while len(self._images) > 1 and (
             len(self._images) > MOST_IMAGES
-            or sum(it.image.nbytes for it in self._images.values()) > MOST_PIXEL_BYTES
+            or sum(it.picture.image.nbytes for it in self._images.values()) > MOST_PIXEL_BYTES
         ):
             oldest = next(iter(self._images))
             dropped.append(self._images[oldest].item.sample_id.removeprefix("own/"))
@@ -87,17 +114,13 @@ class OwnImages:
         self._images.pop(image, None)
         self._masks.pop(("", image), None)
 
-    def thumb(self, image: str) -> str:
-        """Return an own image's thumbnail as a data URI."""
-        return data_uri(thumbnail(self._images[image].image), format="jpeg")
-
     # ---------------------------------------------------------------- masks
 
-    def mask(self, study: str, image: str) -> Mask | None:
-        """Return the own mask of an image, bool (H, W) at its original size."""
+    def mask(self, study: str, image: str) -> OwnMask | None:
+        """Return the own mask of an image."""
         return self._masks.get(self._place(study, image))
 
-    def set_mask(self, study: str, image: str, mask: Mask | None) -> None:
+    def set_mask(self, study: str, image: str, mask: OwnMask | None) -> None:
         """Set or remove the own mask of an image."""
         place = self._place(study, image)
         self._masks.pop(place, None)
@@ -115,15 +138,15 @@ class OwnImages:
         """Return what stands in for a data set's ``sample``; None where nothing does."""
         own, mask = self._images.get(image), self.mask(study, image)
         if own is not None:
-            pixels, key = own.image, own.key
+            pixels, key = own.picture.image, own.picture.key
             sample = Sample(own.item.sample_id, -1, lambda: pixels)
         else:
             key = ""
         if sample is None or (own is None and mask is None):
             return None
         if mask is not None:
-            sample = with_mask(sample, mask)
-        return Subject(sample, key, "" if mask is None else digest(mask)[:24], own is not None)
+            sample = with_mask(sample, mask.mask)
+        return Subject(sample, key, "" if mask is None else mask.key, own is not None)
 
     def clear(self) -> None:
         """Forget everything: the session ended."""
@@ -134,10 +157,3 @@ class OwnImages:
 def with_mask(sample: Sample, mask: Mask) -> Sample:
     """Return a sample with the own mask as one more region."""
     return replace(sample, read_regions=lambda: {**sample.regions, OWN_MASK: mask})
-
-
-def read_dropped(data: bytes, name: str) -> Image:
-    """Read an own image; read-only, as every session's copy of it is the same array."""
-    image = np.ascontiguousarray(read_own_image(data, name))
-    image.flags.writeable = False
-    return image

@@ -56,6 +56,20 @@ class Scene:
         return 0.0 if self.mask is None else float(self.mask.mean())
 
     @property
+    def frame(self) -> dict[str, float]:
+        """Where the picture lies in the original, as shares of that, and its size in px."""
+        geometry = self.geometry
+        (height, width), (top, left) = geometry.resized, geometry.offset
+        return {
+            "x": left / width,
+            "y": top / height,
+            "w": geometry.input[1] / width,
+            "h": geometry.input[0] / height,
+            "width": geometry.original[1],
+            "height": geometry.original[0],
+        }
+
+    @property
     def default_k(self) -> int:
         """The mask's size in px; a twentieth of the image where there is no mask."""
         return self.mask_px or max(1, self.picture.shape[0] * self.picture.shape[1] // 20)

@@ -6,6 +6,7 @@ from typing import Any
 
 import param
 
+from xaieval.edits import parse_edit
 from xaieval.errors import XaievalError
 from xaieval.methods import FAMILIES
 from xaieval.study import Results
@@ -14,6 +15,7 @@ from .cards import Strip
 from .catalogue import Catalogue, Item
 from .composing import method_labels
 from .controls import Controls
+from .own import OWN_MASK, OwnImages
 from .scene import Scene, region_names
 from .services import Services
 from .state import ANY, AppState
@@ -35,9 +37,15 @@ class Settling:
     """
 
     def __init__(
-        self, state: AppState, services: Services, controls: Controls, strip: Strip
+        self,
+        state: AppState,
+        services: Services,
+        controls: Controls,
+        strip: Strip,
+        own: OwnImages | None = None,
     ) -> None:
         self.state, self.services = state, services
+        self.own = own or OwnImages()
         self.controls, self.strip = controls, strip
         self.catalogue: Catalogue | None = None
         self.items: tuple[Item, ...] = ()
@@ -99,14 +107,20 @@ class Settling:
         self.controls.class_name.param.update(
             options={_LABEL.get(c, c): c for c in classes}, value=class_name
         )
-        self.items = catalogue.items(split, class_name)
+        self.items = (*self.own.items, *catalogue.items(split, class_name))
         ids = {item.id for item in self.items}
         image = self.state.image
         if image not in ids:
-            if image and catalogue.find(image) is None:
+            if image.startswith("own-"):
+                self.state.notify(
+                    "An own image stays in the session that opened it and is not in the link; "
+                    "another one is shown."
+                )
+            elif image and catalogue.find(image) is None:
                 self.state.notify("The link's image is not in this study; another one is shown.")
-            first = next((item for item in self.items if item.has_mask), None)
-            first = first or (self.items[0] if self.items else None)
+            there = [item for item in self.items if item.id not in self.own]
+            first = next((item for item in there if item.has_mask), None)
+            first = first or (there[0] if there else None)
             self.state.image = first.id if first else ""
         listed = [{"id": item.id, "title": item.sample_id} for item in self.items]
         if listed != self.strip.items:
@@ -126,6 +140,7 @@ class Settling:
             options={**named, **{c: c for c in catalogue.classes}}, value=target
         )
         self._settle_region(catalogue)
+        self._settle_edit(catalogue)
         metrics = list(self.controls.metric.options.values())
         self.controls.metric.value = self._pick("metric", metrics, "topk_overlap", "metric")
         unknown = [key for key in self.state.methods if key not in catalogue.methods]
@@ -143,16 +158,42 @@ class Settling:
         )
 
     def _settle_region(self, catalogue: Catalogue) -> None:
-        self._pick("region", ("", *catalogue.regions), "", "region")
+        known = self.regions_here(catalogue)
+        if self.state.region == OWN_MASK and OWN_MASK not in known:
+            self.state.notify("An own mask is not in the link; the data set's is scored.")
+            self.state.region = ""
+        self._pick("region", ("", *known), "", "region")
         self.state.region = self.region_for_link(self.state.region)
-        self.controls.region.visible = len(catalogue.regions) > 1
-        there = {"part": catalogue.regions, "overlapping": (), "absent": ()}
-        if set(self.controls.region.values) != set(catalogue.regions):
+        self.controls.region.visible = len(known) > 1
+        there = {"part": known, "overlapping": (), "absent": ()}
+        if set(self.controls.region.values) != set(known):
             self._offer_regions(catalogue, there)
-        elif catalogue.regions:
+        elif known:
             select, value = self.controls.region, self.state.region or catalogue.default_region
             disabled = [name for name in select.disabled_options if name != value]
             select.param.update(value=value, disabled_options=disabled)
+
+    def regions_here(self, catalogue: Catalogue) -> tuple[str, ...]:
+        """Return the regions that the image shown may be scored by, the own mask last."""
+        image = self.state.image
+        own = (OWN_MASK,) if self.own.mask(self.state.study, image) is not None else ()
+        return own if image in self.own else (*catalogue.regions, *own)
+
+    def _settle_edit(self, catalogue: Catalogue) -> None:
+        """Drop an edit that is about a region or a method that nobody knows here."""
+        if not self.state.edit:
+            return
+        edit = parse_edit(self.state.edit)
+        if edit.region == OWN_MASK and OWN_MASK not in self.regions_here(catalogue):
+            lost = "An own mask is not in the link"
+        elif edit.region and edit.region not in (*catalogue.regions, OWN_MASK):
+            lost = f"There is no region “{edit.region[:40]}” here"
+        elif edit.topk and edit.topk not in catalogue.methods:
+            lost = f"There is no method “{edit.topk[:40]}” here"
+        else:
+            return
+        self.state.edit = ""
+        self.state.notify(f"{lost}; the image is shown as it is.")
 
     def region_for_link(self, region: str) -> str:
         """Return a region as a link names it: the default one by nothing."""
@@ -175,8 +216,8 @@ class Settling:
         value = min(self.state.k or scene.default_k, area)
         self.busy = True
         try:
-            if self.catalogue is not None and len(self.catalogue.regions) > 1:
-                self._offer_regions(self.catalogue, region_names(scene, self.catalogue.regions))
+            if self.catalogue is not None and len(known := self.regions_here(self.catalogue)) > 1:
+                self._offer_regions(self.catalogue, region_names(scene, known))
             if (self.controls.k.end, self.controls.k.value) != (end, value):
                 self.controls.k.param.update(end=end, value=value)
             self.controls.k_reset.disabled = self.state.k is None

@@ -10,6 +10,8 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
+from xaieval.edits import parse_edit
+
 from ..cards import Cards, Strip
 from ..catalogue import Item
 from ..composing import Wish
@@ -17,9 +19,11 @@ from ..controls import Controls
 from ..defined_maps import meant_by
 from ..definitions import provide
 from ..explaining import Explaining
+from ..own import OWN_MASK, OwnImages, Subject
 from ..services import Services
 from ..settling import Settling
 from ..state import AppState
+from ..whatif import WhatIf
 
 log = logging.getLogger("xaieval.app")
 
@@ -34,6 +38,7 @@ ASKING = (
     "metric",
     "region",
     "k",
+    "edit",
 )
 THUMBS_AROUND = 20
 
@@ -53,13 +58,16 @@ class ExplorePage(pn.viewable.Viewer):
         self.strip = Strip(self._on_choose)
         self.explaining = Explaining(services, self.cards)
         self.controls = Controls(state)
-        self.settling = Settling(state, services, self.controls, self.strip)
+        self.own = OwnImages()
+        self.whatif = WhatIf(state, services, self.cards, self.own, self._show_again)
+        self.settling = Settling(state, services, self.controls, self.strip, self.own)
         self._connect()
         self.settling.settle()
+        self.whatif.repeat()
         state.param.watch(self._on_state, list(ASKING))
         state.param.watch(self._on_page, "page")
         if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
-            pn.state.on_session_destroyed(lambda _: self.explaining.close())
+            pn.state.on_session_destroyed(lambda _: self._close())
         provide(state, self.id, lambda key, of: meant_by(self._shown(), key, of))
         pn.state.onload(self._refresh)  # before, the browser could not hear it
 
@@ -117,7 +125,18 @@ class ExplorePage(pn.viewable.Viewer):
     def _on_choose(self, image: str) -> None:
         self._set("image", image)
 
+    def _close(self) -> None:
+        self.explaining.close()
+        self.own.clear()
+
+    def _show_again(self) -> None:
+        self.settling.settle()
+        self.whatif.repeat()
+        pn.state.execute(self._refresh)
+
     def _on_action(self, action: str, value: str = "") -> None:
+        if self.whatif.act(action, value):
+            return
         if action == "region":
             self._set("region", value)
         elif action == "cancel":
@@ -149,19 +168,31 @@ class ExplorePage(pn.viewable.Viewer):
             self.settling.busy = True
             self.state.k = None
             self.settling.busy = False
+        self.settling.busy = True
+        self.whatif.follow(changed)
+        self.settling.busy = False
         self.settling.settle()
+        self.whatif.repeat()
         pn.state.execute(self._refresh)
 
     # ---------------------------------------------------------------- showing
 
-    def _wish(self, item: Item, *, k: int | None) -> Wish | None:
+    def _wish(self, item: Item, *, k: int | None, edit: str = "") -> Wish | None:
         catalogue, state = self.settling.catalogue, self.state
         if catalogue is None or state.seed is None:
             return None
-        checkpoint = catalogue.checkpoint(state.seed, state.split, item.sample_id)
+        own = item.id in self.own
+        if own:
+            checkpoint = catalogue.any_checkpoint(state.seed)
+        else:
+            checkpoint = catalogue.checkpoint(state.seed, state.split, item.sample_id)
         if checkpoint is None:
             return None
+        subject = self._subject(item)
+        masked = (OWN_MASK,) if subject is not None and subject.mask else ()
         target: str | int = state.target
+        if own and target == "label":
+            target = "predicted"  # nobody labelled it
         if target in catalogue.classes and target not in ("predicted", "label"):
             target = catalogue.classes.index(target)
         keys = state.methods or catalogue.first_methods
@@ -176,9 +207,19 @@ class ExplorePage(pn.viewable.Viewer):
             compete=catalogue.compete,
             metric=state.metric,
             k=k,
-            region=state.region or catalogue.default_region,
-            regions=catalogue.regions,
+            region=state.region or (OWN_MASK if own and masked else catalogue.default_region),
+            regions=(*(() if own else catalogue.regions), *masked),
+            subject=subject,
+            edit=parse_edit(edit) if edit else None,
         )
+
+    def _subject(self, item: Item) -> Subject | None:
+        """Return what stands in for an image of the data set, where something does."""
+        study = self.state.study
+        if item.id not in self.own and self.own.mask(study, item.id) is None:
+            return None
+        sample = None if item.id in self.own else self.services.sample(study, item.sample_id)
+        return self.own.subject(study, item.id, sample)
 
     def _shown(self) -> Wish | None:
         """Return the view that is asked for at the moment."""
@@ -196,7 +237,7 @@ class ExplorePage(pn.viewable.Viewer):
             )
             return
         at = next(i for i, item in enumerate(self.settling.items) if item.id == self.state.image)
-        wish = self._wish(self.settling.items[at], k=self.state.k)
+        wish = self._wish(self.settling.items[at], k=self.state.k, edit=self.state.edit)
         if wish is None:
             self.cards.display(_no_model(self.settling.items[at], self.state))
             return
@@ -224,12 +265,16 @@ class ExplorePage(pn.viewable.Viewer):
             batch = missing[start : start + 10]
             found = await loop.run_in_executor(
                 self.services.later,
-                lambda batch=batch: {i.id: self.services.thumb(study, i.sample_id) for i in batch},
+                lambda batch=batch: {i.id: self._thumb(study, i) for i in batch},
             )
             if items is not self.settling.items:
                 return
             self._thumbs_sent.update(f"{study}/{image}" for image in found)
             self.strip.thumbs = found
+
+    def _thumb(self, study: str, item: Item) -> str:
+        own = self.own.get(item.id)
+        return own.picture.thumb if own is not None else self.services.thumb(study, item.sample_id)
 
     def __panel__(self) -> pn.viewable.Viewable:
         return pmui.Row(

@@ -35,6 +35,7 @@ export function render({model, el: host}) {
     try {
       await Promise.all([
         fetch(view.picture, load),
+        fetch(view.original, load),
         fetch(view.regions?.index, loadIndex),
         ...(view.cards || []).flatMap((card) => [fetch(card.heat, loadLevels), fetch(card.topk, load)]),
       ]);
