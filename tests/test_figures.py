@@ -51,8 +51,9 @@ def test_orders_and_counts():
     assert head_text(data, "train", "hole") == "hole · n 20"
 
 
-def test_five_images_are_not_few_and_unknown_numbers_are_not_few():
-    assert not boxes(rates(5)).boxes["few"].any()
+def test_ten_images_are_not_few_and_unknown_numbers_are_not_few():
+    assert boxes(rates(9)).boxes["few"].all()
+    assert not boxes(rates(10)).boxes["few"].any()
     unknown = rates().assign(n=np.nan, wins=np.nan, left_out=np.nan)
     data = boxes(unknown)
     assert not data.boxes["few"].any()

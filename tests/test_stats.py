@@ -243,7 +243,7 @@ def test_over_seeds_by_hand() -> None:
             "small": True,
         }
     )
-    assert not over_seeds(frame[frame["n"] >= 5])["small"].any()
+    assert not over_seeds(frame[frame["n"] >= 10])["small"].any()
 
 
 @pytest.mark.parametrize(

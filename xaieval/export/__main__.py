@@ -13,6 +13,8 @@ from xaieval.export.exhibits import EXHIBITS, Population, TieRule, View
 from xaieval.export.files import TABLE_FORMATS, save
 from xaieval.export.regional import REGIONAL_EXHIBITS, RegionalView
 from xaieval.figures.saving import FIGURE_FORMATS
+from xaieval.stats.agreement import Level
+from xaieval.stats.blocks import Unit
 from xaieval.study import Results
 from xaieval.study.opening import open_folders
 
@@ -27,7 +29,9 @@ from xaieval.study.opening import open_folders
 @click.option("--split", "splits", multiple=True)
 @click.option("--class", "classes", multiple=True)
 @click.option("--seed", type=int, help="Of regions: one seed.  [default: all]")
-@click.option("--region", default="", help="The one of falsification and alignment.")
+@click.option("--region", default="", help="The one scored.  [default: the first]")
+@click.option("--unit", type=click.Choice(["seed", "image"]), default="seed")
+@click.option("--level", type=click.Choice(["rankings", "values"]), default="rankings")
 @click.option("--method", default="", help="The one of class-regions and alignment.")
 @click.option("--regions", multiple=True, help="Of regions: only this one; repeat for more.")
 @click.option("--methods", multiple=True, help="Of regions: only this one; repeat for more.")
@@ -46,6 +50,8 @@ def main(
     classes: tuple[str, ...],
     seed: int | None,
     region: str,
+    unit: Unit,
+    level: Level,
     method: str,
     regions: tuple[str, ...],
     methods: tuple[str, ...],
@@ -59,7 +65,17 @@ def main(
         if exhibit in EXHIBITS:
             if len(results) != 1:
                 raise click.UsageError(f"{exhibit} is of one results folder")
-            view = View(exhibit, metric or "topk_overlap", tie_rule, population, splits, classes)
+            view = View(
+                exhibit,
+                metric or "topk_overlap",
+                tie_rule,
+                population,
+                splits,
+                classes,
+                region,
+                unit,
+                level,
+            )
             written = save(Results(results[0]), view, out, format=kind)
         else:
             regional = RegionalView(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -13,15 +13,21 @@ from xaieval.figures.boxes import Boxes, boxes
 from xaieval.figures.curves import QUANTITIES, curve_table
 from xaieval.sanity.marks import marked as with_mark
 from xaieval.sanity.marks import notes
+from xaieval.stats import win_intervals
+from xaieval.stats.agreement import Level
+from xaieval.stats.blocks import Unit
 from xaieval.study import Results
 
 TieRule = Literal["split", "first"]
 Population = Literal["correct", "all"]
-Exhibit = Literal["win-rates", "accuracy", "curves"]
+Exhibit = Literal["win-rates", "accuracy", "curves", "ranks", "pairs", "agreement"]
 EXHIBITS: dict[str, str] = {
     "win-rates": "win rates over seeds",
     "accuracy": "accuracy over seeds",
     "curves": "training curves over seeds",
+    "ranks": "average ranks of the methods",
+    "pairs": "the methods in pairs",
+    "agreement": "agreement of the scores",
 }
 
 
@@ -31,7 +37,7 @@ class View:
 
     Attributes
     ----------
-    exhibit : {"win-rates", "accuracy", "curves"}
+    exhibit : one of ``EXHIBITS``
     metric : str
         The score that decides who wins.
     tie_rule : {"split", "first"}
@@ -39,7 +45,13 @@ class View:
     population : {"correct", "all"}
         Correctly classified images only, or all with a mask.
     splits, classes : tuple of str
-        What to keep; empty keeps all.
+        What to keep; empty keeps all. Ranks, pairs and agreement are of the last of each.
+    region : str
+        The one scored; '' is the first.
+    unit : {"seed", "image"}
+        What one observation of ranks and pairs is (``stats.blocks``).
+    level : {"rankings", "values"}
+        How agreement is measured (``stats.score_agreement``).
     """
 
     exhibit: Exhibit = "win-rates"
@@ -48,6 +60,9 @@ class View:
     population: Population = "correct"
     splits: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    region: str = ""
+    unit: Unit = "seed"
+    level: Level = "rankings"
 
     def __post_init__(self) -> None:
         if self.exhibit not in EXHIBITS:
@@ -80,12 +95,16 @@ def gate_notes(results: Results, methods: Sequence[str] | None = None) -> list[s
 
 def view_boxes(results: Results, view: View) -> Boxes:
     """Return the tables of the boxplot of a view."""
-    rates = results.win_rates(view.metric, tie_rule=view.tie_rule, population=view.population)
+    region = view.region or None
+    asked: dict[str, Any] = {"tie_rule": view.tie_rule, "population": view.population}
+    rates = results.win_rates(view.metric, region=region, **asked)
+    shares = results.win_shares(view.metric, region=region, **asked)
     return boxes(
         rates,
         splits=_kept(rates["split"], view.splits),
         classes=_kept(rates["class"], view.classes),
         methods=[key for key in results.compete if key in set(rates["method_id"])],
+        intervals=win_intervals(shares),
     )
 
 
@@ -112,6 +131,15 @@ def exhibit_table(results: Results, view: View) -> pd.DataFrame:
         table = table.rename(columns={"low": "wilson_low", "high": "wilson_high"})
     elif view.exhibit == "accuracy":
         table = accuracy_table(results.accuracy())
+    elif view.exhibit in ("ranks", "pairs", "agreement"):
+        from xaieval.export import comparing
+
+        rows = {
+            "ranks": comparing.rank_rows,
+            "pairs": comparing.pair_rows,
+            "agreement": comparing.agreement_rows,
+        }
+        table = rows[view.exhibit](results, view)
     else:
         history = results.history()
         parts = [curve_table(history, q).assign(quantity=q) for q in QUANTITIES]

@@ -30,11 +30,23 @@ from xaieval.export.exhibits import (
     view_boxes,
 )
 from xaieval.export.latex import latex_table
+from xaieval.figures.chart_print import print_chart
+from xaieval.figures.critical_difference import print_critical_difference
 from xaieval.figures.printed import print_curves, print_win_rates
 from xaieval.figures.saving import FIGURE_FORMATS, figure_bytes
 from xaieval.files import write_bytes, write_json
 from xaieval.study import Results
 
+COMPARING = ("ranks", "pairs", "agreement")
+INTERVALS = {
+    "win-rates": "95 %: Wilson of the pooled counts; from, to: two-way bootstrap over seeds and "
+    "images",
+    "accuracy": "none",
+    "curves": "none",
+    "ranks": "Friedman (Iman-Davenport F, exact where counted), Nemenyi, level 0.05",
+    "pairs": "Wilcoxon signed-rank (Pratt), Holm over all pairs",
+    "agreement": "95 %, two-way bootstrap over seeds and images (rankings), over images (values)",
+}
 TABLE_FORMATS = {"csv": "text/csv", "tex": "text/x-tex", "json": "application/json"}
 
 
@@ -64,6 +76,13 @@ def export_figure(results: Results, view: View, *, format: str = "png") -> bytes
             note=results.note,
             footnotes=gate_notes(results, results.compete),
         )
+    elif view.exhibit == "ranks":
+        figure = _ranks_figure(results, view, title)
+    elif view.exhibit == "agreement":
+        from xaieval.export.comparing import agreement_chart, agreement_rows
+
+        chart = agreement_chart(results, view, agreement_rows(results, view))
+        return print_chart(chart, format=format)
     elif view.exhibit == "curves":
         splits = view.splits or ("train", "test")
         figure = print_curves(results.history(), splits=splits, title=title, note=results.note)
@@ -73,6 +92,25 @@ def export_figure(results: Results, view: View, *, format: str = "png") -> bytes
         )
     source = f"{title}. {command(results, view, format=format)}"
     return figure_bytes(figure, format=format, source=source)
+
+
+def _ranks_figure(results: Results, view: View, title: str) -> Any:
+    from xaieval.export.comparing import Group, view_comparison
+
+    found = view_comparison(results, view)
+    if found.nemenyi is None:
+        raise ResultsError(
+            f"there are no ranks to draw: {found.friedman.reason}", where=results.path
+        )
+    blocks = f"{found.friedman.n_blocks} {found.blocks.unit}s"
+    return print_critical_difference(
+        found.nemenyi,
+        labels=method_labels(results),
+        methods=results.compete,
+        origin=results.kind,
+        title=f"{title}, {view.metric}, {Group.of(results, view).text}, {blocks}",
+        note=results.note,
+    )
 
 
 def export_table(results: Results, view: View, *, format: str = "csv") -> str:
@@ -94,12 +132,20 @@ def export_table(results: Results, view: View, *, format: str = "csv") -> str:
             allow_nan=False,
         )
         return text + "\n"
-    caption = f"{_title(results, view)}, mean ± std"
+    caption = _title(results, view)
+    if view.exhibit in ("win-rates", "accuracy", "curves"):
+        caption += ", mean ± std"
+    elif view.exhibit != "agreement":
+        caption += f"; by {view.metric}, blocks: {view.unit}s, images: {view.population}"
     if view.exhibit == "win-rates":
         ties = results.manifest.get("tie_rule", view.tie_rule)
         caption += f"; by {view.metric}, ties: {ties}, images: {view.population}"
     if results.note:
         caption += f" ({results.note})"
+    if view.exhibit in COMPARING:
+        from xaieval.export.comparing import comparing_latex
+
+        return comparing_latex(view, table, caption=caption)
     return latex_table(table, exhibit=view.exhibit, caption=caption)
 
 
@@ -119,9 +165,14 @@ def command(results: Results, view: View, *, format: str) -> str:
     if view.exhibit == "win-rates":
         words += ["--metric", view.metric, "--tie-rule", view.tie_rule]
         words += ["--population", view.population]
+    elif view.exhibit in COMPARING:
+        words += ["--metric", view.metric, "--population", view.population]
+        words += ["--level", view.level] if view.exhibit == "agreement" else ["--unit", view.unit]
+    if view.region and view.exhibit in ("win-rates", *COMPARING):
+        words += ["--region", view.region]
     for name in view.splits:
         words += ["--split", name]
-    for name in view.classes if view.exhibit == "win-rates" else ():
+    for name in view.classes if view.exhibit in ("win-rates", *COMPARING) else ():
         words += ["--class", name]
     return shlex.join([*words, "--out", file_name(results, view, format=format)])
 
@@ -158,10 +209,13 @@ def sidecar(results: Results, view: View, *, format: str) -> dict[str, Any]:
             "metric": view.metric,
             "tie_rule": results.manifest.get("tie_rule", view.tie_rule),
             "population": view.population,
+            **({"unit": view.unit} if view.exhibit in ("ranks", "pairs") else {}),
+            **({"level": view.level} if view.exhibit == "agreement" else {}),
             "splits": list(view.splits) or "all",
             "classes": list(view.classes) or "all",
             "std": "population (ddof 0) over seeds",
-            "interval": "Wilson, 95 %",
+            "region": view.region or "first",
+            "interval": INTERVALS[view.exhibit],
         },
         **made_from(results),
         "versions": versions(),

@@ -54,7 +54,7 @@ def latex_table(table: pd.DataFrame, *, exhibit: str, caption: str) -> str:
     """Return a ``table`` environment: win rates as a matrix with a column per method, anything
     else row by row.
 
-    A group of fewer than five images carries a dagger, a method that failed the sanity gate a
+    A group of fewer than ten images carries a dagger, a method that failed the sanity gate a
     double one. Needs the package booktabs.
     """
     if exhibit == "win-rates":

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from xaieval.figures.chart_bokeh import draw_chart
     from xaieval.figures.chart_parts import chart_note
     from xaieval.figures.chart_print import print_chart
+    from xaieval.figures.critical_difference import (
+        draw_critical_difference,
+        print_critical_difference,
+    )
     from xaieval.figures.curves import QUANTITIES, curve_table
     from xaieval.figures.printed import print_curves, print_win_rates
     from xaieval.figures.training import curve_figure
@@ -29,7 +33,9 @@ _HOME = {
     "curve_figure": "training",
     "curve_table": "curves",
     "draw_chart": "chart_bokeh",
+    "draw_critical_difference": "critical_difference",
     "print_chart": "chart_print",
+    "print_critical_difference": "critical_difference",
     "print_curves": "printed",
     "print_win_rates": "printed",
     "win_rate_figure": "boxplot",
@@ -44,7 +50,9 @@ __all__ = [
     "curve_figure",
     "curve_table",
     "draw_chart",
+    "draw_critical_difference",
     "print_chart",
+    "print_critical_difference",
     "print_curves",
     "print_win_rates",
     "win_rate_figure",

@@ -26,9 +26,10 @@ class Boxes:
     ----------
     boxes : DataFrame
         One row per split, class and method: ``id``, ``mean``, ``std`` (ddof 0), ``median``,
-        ``q1``, ``q3``, ``low`` and ``high`` (Wilson interval), ``n_seeds``, ``n_low`` and
-        ``n_high`` (fewest and most images of a seed; NaN when not known), ``left_out`` (most of
-        a seed) and ``left_out_by`` (why), ``whisker_low``, ``whisker_high``, ``few`` (bool).
+        ``q1``, ``q3``, ``low`` and ``high`` (Wilson interval), ``from`` and ``to`` (two-way
+        bootstrap interval; NaN when not known), ``n_seeds``, ``n_low`` and ``n_high`` (fewest and
+        most images of a seed; NaN when not known), ``left_out`` (most of a seed) and
+        ``left_out_by`` (why), ``whisker_low``, ``whisker_high``, ``few`` (bool: images).
     points : DataFrame
         One row per seed of a box: ``id``, ``box``, ``seed``, ``value``, ``wins``, ``n``,
         ``left_out``, ``shift`` in [-1, 1] (sideways place inside the box).
@@ -82,6 +83,7 @@ def boxes(
     splits: Sequence[str] | None = None,
     classes: Sequence[str] | None = None,
     methods: Sequence[str] | None = None,
+    intervals: pd.DataFrame | None = None,
 ) -> Boxes:
     """Build both tables from win rates per seed.
 
@@ -95,6 +97,8 @@ def boxes(
     splits, classes, methods : sequence of str, optional
         What to show, in this order. Default: all, in order of appearance, "overall" first and
         "train" before "test".
+    intervals : DataFrame, optional
+        ``split, class, method_id, low, high`` as from ``stats.win_intervals``.
 
     Raises
     ------
@@ -116,6 +120,10 @@ def boxes(
     ]
     summary = over_seeds(shown, quartiles="hazen") if len(shown) else pd.DataFrame(columns=_GROUP)
     summary = summary.set_index(_GROUP)
+    ends = {}
+    if intervals is not None:
+        named = intervals[[*_GROUP, "low", "high"]].itertuples(index=False, name=None)
+        ends = {tuple(key): (low, high) for *key, low, high in named}
     box_rows, point_rows = [], []
     groups = dict(iter(shown.groupby(_GROUP, sort=False, observed=True)))
     for key in ((s, c, m) for s in splits for c in classes for m in methods):
@@ -130,6 +138,7 @@ def boxes(
         box_rows.append(
             {"id": identity, **name}
             | {column: summary.loc[key, column] for column in _STATISTICS}
+            | dict(zip(("from", "to"), ends.get(key, (np.nan, np.nan)), strict=True))
             | {
                 "n_low": group["n"].min(),
                 "n_high": group["n"].max(),
@@ -156,7 +165,17 @@ def boxes(
 
 
 _STATISTICS = ("mean", "std", "median", "q1", "q3", "low", "high", "n_seeds")
-_BOX_COLUMNS = ["id", *_GROUP, *_STATISTICS, "n_low", "n_high", "left_out", "left_out_by"]
+_BOX_COLUMNS = [
+    "id",
+    *_GROUP,
+    *_STATISTICS,
+    "from",
+    "to",
+    "n_low",
+    "n_high",
+    "left_out",
+    "left_out_by",
+]
 _BOX_COLUMNS += ["whisker_low", "whisker_high", "few"]
 _POINT_COLUMNS = ["id", "box", "seed", *_GROUP, "value", "wins", "n", "left_out", "shift"]
 

@@ -56,7 +56,7 @@ def win_rate_figure(
     """Draw win rates as boxes over seeds: a row per split, a column per class.
 
     Box: quartiles. Solid bar: median. Dashed bar: mean. Whiskers: outermost seeds within 1.5 box
-    heights. Every seed is a point; equal ones stand side by side. Columns with fewer than five
+    heights. Every seed is a point; equal ones stand side by side. Columns with fewer than ten
     images are hatched. Tapping a point marks the same seed everywhere.
 
     Parameters

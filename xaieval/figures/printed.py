@@ -73,7 +73,7 @@ def print_win_rates(
     """Draw win rates as boxes over seeds: a row per split, a column per class.
 
     Same signs as ``figures.win_rate_figure``: quartile box, solid median, dashed mean, Tukey
-    whiskers, every seed a point; columns with fewer than five images hatched. Published data:
+    whiskers, every seed a point; columns with fewer than ten images hatched. Published data:
     other colours and hollow points. ``note`` stands under the title, ``footnotes`` (which methods
     failed the sanity gate) above the legend.
 

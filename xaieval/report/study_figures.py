@@ -52,7 +52,7 @@ def _win_figure(results: Results, metric: str, id: str) -> FigureBlock:
         id=name,
         title="Win rates over seeds",
         caption="A point per seed; box: quartiles; solid: median; dashed: mean; whiskers: seeds "
-        "within 1.5 box heights. Hatched: fewer than five images.",
+        "within 1.5 box heights. Hatched: fewer than ten images.",
         item=bokeh_item(column(*drawn.rows, sizing_mode="stretch_width"), name=name),
         height=sum(row.height for row in drawn.rows),
         min_width=90 + 58 * max(len(drawn.boxes.data["id"]) // max(len(drawn.rows), 1), 1),

@@ -187,7 +187,7 @@ _TABLE = (
         label="n",
         formula="",
         words="Images that take part, per training seed. What is left out is counted beside it, by "
-        "reason; nothing is dropped silently. Groups with fewer than five images are marked.",
+        "reason; nothing is dropped silently. Groups with fewer than ten images are marked.",
     ),
     Definition(
         key="survival",
