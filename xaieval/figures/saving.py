@@ -10,6 +10,9 @@ import matplotlib as mpl
 from xaieval import __version__
 from xaieval.errors import unknown
 
+STEADY = {"svg.hashsalt": "xaieval", "svg.fonttype": "none", "pdf.fonttype": 42}
+"""Settings under which the same figure gives the same bytes, with its text as text."""
+
 FIGURE_FORMATS = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
 
 
@@ -33,6 +36,6 @@ def figure_bytes(figure: Any, *, format: str, source: str) -> bytes:
         "pdf": {"Subject": source, "Creator": made_by, "CreationDate": None},
     }
     stream = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "xaieval", "svg.fonttype": "none", "pdf.fonttype": 42}):
+    with mpl.rc_context(STEADY):
         figure.savefig(stream, format=format, dpi=300, metadata=metadata[format])
     return stream.getvalue()
