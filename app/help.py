@@ -25,7 +25,7 @@ SIGNS = (
     ("pill first", "★ 1st", "the winner on the ranking score; “=” before a place: tied"),
     ("pill dashed", "baseline", "a reference line: it never wins"),
     ("pill flag", f"{MARK} sanity", "the method failed the sanity gate on this model"),
-    ("pill dashed", "few", "a small group: some seed has fewer than five images"),
+    ("pill dashed", "few", "a small group: some seed has fewer than ten images"),
     ("text", "–", "undefined: pointing at it, or the sentence on top, says why"),
 )
 """(look, sign, meaning) of every mark that has the same meaning on several pages."""
