@@ -37,7 +37,7 @@ def place_text(edit: Edit, labels: Mapping[str, str]) -> str:
     """Return in words what an edit is about."""
     if edit.topk:
         return f"the {edit.k} strongest pixels of {labels.get(edit.topk, edit.topk)}"
-    return edit.region or "what was brushed"
+    return edit.region or "the brushed part"
 
 
 def edit_text(edit: Edit, labels: Mapping[str, str]) -> str:
@@ -59,8 +59,7 @@ def prediction_fact(wish: Wish, before: Answer, after: Answer) -> dict[str, str]
         if same
         else f"{before.predicted_name} → {after.predicted_name}",
     }
-    confidence = f"confidence {before.confidence:.2f} → {after.confidence:.2f}"
-    fact["note"] = confidence
+    fact["note"] = f"{before.confidence:.2f} → {after.confidence:.2f}"
     if same:
         fact["note"] += f" ({change_text(before.confidence, after.confidence)})"
     else:

@@ -234,12 +234,9 @@ class WhatIf:
             self.tell(trouble=_sentence(error))
             return
         self.tell(
-            kept={
-                "path": str(path),
-                "text": f"Kept{' with its mask' if mask is not None else ''}. "
-                "To study this folder, name it in a study file: "
-                f'[data] name = "folder", path = "{root}".',
-            }
+            kept=f"Kept{' with its mask' if mask is not None else ''}: {path}. "
+            f'To study the folder, name it in a study file: [data] name = "folder", '
+            f'path = "{root}".'
         )
 
     # ---------------------------------------------------------------- own mask
@@ -316,8 +313,8 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, XaievalError):
         text = str(error)
     elif isinstance(error, MemoryError):
-        text = "there is not enough memory for this picture"
+        text = "There is not enough memory for this picture"
     else:
         log.exception("the what-if panel could not be followed", exc_info=error)
-        text = "the page sent something that is not understood"
-    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
+        text = "The page sent something that is not understood"
+    return f"{text.removesuffix('.')}."

@@ -49,30 +49,32 @@ function makeWhatIf(stage) {
       return [value, input];
     }));
   }
-  const tools = el("div", "tools", body);
+  const doing = el("div", "doing", body);
+  const tools = el("div", "tools", doing);
+  const where = el("div", "tools", doing);
   const kinds = choice("Do", [["erase", "Erase", "Replace the part"],
     ["keep", "Keep only", "Replace everything but the part"]]);
   const fills = choice("Fill", [["blur", "Blur", "The picture, strongly blurred"],
     ["mean", "Mean", "The picture's mean colour"],
     ["noise", "Noise", "Gaussian noise of the picture's mean and spread"]]);
   kinds.erase.checked = fills.blur.checked = true;
-  const placeLabel = el("label", "place", tools);
-  el("span", "", placeLabel).textContent = "What";
-  const place = el("select", "", placeLabel);
+  const placeLabel = el("label", "place", where);
+  el("span", "", placeLabel, {"aria-hidden": "true"}).textContent = "What";
+  const place = el("select", "", placeLabel, {"aria-label": "What to change"});
   place.addEventListener("change", () => {
     setTool(place.value === "brush" ? "edit" : tool === "edit" ? "" : tool);
     if (place.value === "brush" && !brush.count) { brush.focus(); return; }
     apply();
   });
-  const brushes = el("div", "brush-tools", tools);
+  const brushes = el("div", "brush-tools", where);
   const sizeLabel = el("label", "", brushes);
   el("span", "", sizeLabel).textContent = "Brush";
   const size = el("input", "", sizeLabel, {type: "range", min: "0.01", max: "0.3", step: "0.005"});
   size.addEventListener("input", () => brush.resize(Number(size.value)));
-  const undo = button(brushes, "Undo stroke", "", () => brush.undo());
+  const undo = button(brushes, "Undo stroke", "Key: backspace, on the image", () => brush.undo());
   const clear = button(brushes, "Clear", "", () => brush.clear());
 
-  const mine = el("div", "mine", body);
+  const mine = el("div", "mine", doing);
   el("span", "heading", mine).textContent = "Own mask";
   const drawMask = button(mine, "Draw", "Paint the mask that maps are scored against",
     () => setTool(tool === "mask" ? "" : "mask"));
@@ -86,6 +88,7 @@ function makeWhatIf(stage) {
     ask("mask-remove");
   });
   const result = el("div", "result", body, {role: "region", "aria-label": "Before and after"});
+  const byFill = el("p", "fills", body);
   const keep = el("form", "keep", body);
   el("span", "heading", keep).textContent = "Own image";
   const field = (name, label, hint) => {
@@ -127,12 +130,12 @@ function makeWhatIf(stage) {
   const chosen = (inputs) => Object.values(inputs).find((it) => it.checked).value;
   function apply() {
     if (!place.value) { controls(); return; }
-    let where = place.value;
-    if (where === "brush") {
+    let part = place.value;
+    if (part === "brush") {
       if (!brush.count) { if (asked) { send(""); } controls(); return; }
-      where = `brush=${brush.text()}`;
+      part = `brush=${brush.text()}`;
     }
-    send(`${chosen(kinds)}:${chosen(fills)}:${where}`);
+    send(`${chosen(kinds)}:${chosen(fills)}:${part}`);
   }
   function send(text) {
     if (text === asked) { return; }
@@ -175,16 +178,17 @@ function makeWhatIf(stage) {
     back.hidden = !asked;
     drawMask.setAttribute("aria-pressed", String(tool === "mask"));
     score.hidden = remove.hidden = !told.masked;
-    const other = (view.regions?.list || []).some((it) => it.px && it.name !== "own mask");
+    const other = (view.regions?.list || [])
+      .some((it) => it.px && it.kind !== "rest" && it.name !== "own mask");
     score.hidden = score.hidden || !other && told.scored;
     score.textContent = told.scored ? "Score against the data set’s" : "Score against it";
     keep.hidden = !told.own;
     keep.querySelector(".heading").textContent = `Own image: ${told.own || ""}`;
     privacy.textContent = told.own
-      ? "Your own image: only in this session’s memory, not in the link, not on disk."
+      ? "Your own image: only in this session’s memory, not in the link."
       : told.masked && told.scored ? "Own mask: only in this session’s memory, not in the link." : "";
     kept.hidden = !told.kept;
-    kept.textContent = told.kept ? `${told.kept.path}. ${told.kept.text}` : "";
+    kept.textContent = told.kept ?? "";
     const words = view.whatif ? view.whatif.note || `${view.whatif.said}, ${view.whatif.share}` : "";
     const long = told.long ? " · too long for the link: it stays in this session" : "";
     said.textContent = told.upload
@@ -232,18 +236,18 @@ function makeWhatIf(stage) {
       asked = told.edit || "";
       original = false;
       const [kind, fill] = asked.split(":", 2);
-      const where = asked.split(":").slice(2).join(":");
+      const part = asked.split(":").slice(2).join(":");
       if (kinds[kind]) { kinds[kind].checked = true; }
       if (fills[fill]) { fills[fill].checked = true; }
-      if (where.startsWith("brush=")) {
+      if (part.startsWith("brush=")) {
         open = true;
         choosePlace("brush");
         setTool("edit");
-        brush.read(where.slice("brush=".length));
+        brush.read(part.slice("brush=".length));
       } else {
         if (asked) { open = true; }
         if (tool === "edit") { setTool(""); }
-        choosePlace(where);
+        choosePlace(part);
       }
     }
     controls();
@@ -263,28 +267,36 @@ function makeWhatIf(stage) {
       name.textContent = row.name;
       if (row.note) { name.title = row.note; }
       if (row.tag) { el("span", "tag", name).textContent = row.tag; }
-      if (row.before !== undefined) { el("td", "", line).textContent = row.before; }
+      el("td", "", line).textContent = row.before;
       el("td", "now", line).textContent = row.after;
-      const sign = row.change.startsWith("+") ? "up" : row.change.startsWith("\u2212") ? "down" : "";
-      el("td", `change ${sign}`, line).textContent = row.change;
+      el("td", `change ${sign(row.change)}`, line).textContent = row.change;
     }
   }
+  const sign = (change) => change.startsWith("+") ? "up" : change.startsWith("\u2212") ? "down" : "";
   function results(view) {
     result.replaceChildren();
+    byFill.replaceChildren();
     const found = view?.whatif;
-    result.hidden = !found || !found.rows.length;
-    if (result.hidden) { return; }
+    if (!found || !found.rows.length) {
+      el("p", "empty", result).textContent = found?.note || (found || asked
+        ? "Explaining the edited image …"
+        : "Choose what to erase or to keep: the prediction, every map and every score follow.");
+      return;
+    }
     const heads = ["", "before", "after", "change"];
     const of = (kind) => found.rows.filter((it) => it.kind === kind);
     table(result, "Probability", of("class").map((it) => ({...it, tag: it.note})), heads);
     const scores = of("score");
     table(result, scores[0]?.note ?? "", scores.map((it) => ({...it, note: ""})), heads);
     const fill = model.fills;
-    if (fill?.of === found.text) {
-      const rows = fill.rows.map((it) => ({name: it.fill, after: it.after, change: it.change,
-        tag: it.predicted === fill.of_class ? "" : it.predicted}));
-      table(result, `${fill.of_class} by fill (${fill.before} before)`, rows,
-        ["", "after", "change"]);
+    if (fill?.of !== found.text) { return; }
+    el("span", "heading", byFill).textContent = `${fill.of_class} (${fill.before}) by fill:`;
+    for (const row of fill.rows) {
+      const item = el("span", "", byFill);
+      item.append(row.fill);
+      el("b", "", item).textContent = row.after;
+      el("span", `change ${sign(row.change)}`, item).textContent = row.change;
+      if (row.predicted !== fill.of_class) { el("span", "tag", item).textContent = row.predicted; }
     }
   }
 
