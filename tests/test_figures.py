@@ -52,7 +52,7 @@ def test_orders_and_counts():
 
 
 def test_ten_images_are_not_few_and_unknown_numbers_are_not_few():
-    assert boxes(rates(9)).boxes["few"].all()
+    assert boxes(rates(9)).boxes["few"].any()
     assert not boxes(rates(10)).boxes["few"].any()
     unknown = rates().assign(n=np.nan, wins=np.nan, left_out=np.nan)
     data = boxes(unknown)
