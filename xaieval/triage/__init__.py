@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from xaieval.triage.exporting import Queue, export_csv, sidecar
+from xaieval.triage.fiftyone import export_fiftyone
 from xaieval.triage.filters import Filters
+from xaieval.triage.links import explore_link
 from xaieval.triage.orders import ORDERS, Order
 from xaieval.triage.sheet import COLUMNS, Column, frame
 from xaieval.triage.summaries import (
@@ -24,12 +27,17 @@ __all__ = [
     "Filters",
     "Histogram",
     "Order",
+    "Queue",
     "Scatter",
     "TriageTable",
     "agreement",
+    "explore_link",
+    "export_csv",
+    "export_fiftyone",
     "frame",
     "histogram",
     "open_triage",
     "pattern_counts",
     "scatter",
+    "sidecar",
 ]
