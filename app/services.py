@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
@@ -11,49 +10,29 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from xaieval.backend import Backend
+from xaieval.cache import HeatmapCache
 from xaieval.errors import ConfigError, XaievalError
+from xaieval.journal import Journal
 from xaieval.methods import MethodCall
 from xaieval.render import data_uri, thumbnail
 from xaieval.sanity import Verdict, verdicts
 from xaieval.story import Stories
 from xaieval.study import Results, demo_results
 from xaieval.study.opening import open_results, readable_keys
+from xaieval.triage import TriageTable, open_triage
 from xaieval.types import Heatmap, Sample, Score
 
 from .catalogue import Catalogue
+from .cutting import Cuts, cut
+from .kept import MIB, Kept
 from .regions import shares
 from .scene import Scene, make_scene
 from .scorecard import Drawn, Topk, draw, draw_topk, rate
-
-V = TypeVar("V")
-
-
-class Kept:
-    """The values used last, by key; thread-safe."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._values: OrderedDict[Hashable, object] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable, make: Callable[[], V]) -> V:
-        """Return the value of a key, made when it is not there."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]  # type: ignore[return-value]
-        value = make()
-        with self._lock:
-            self._values[key] = value
-            while len(self._values) > self._size:
-                self._values.popitem(last=False)
-        return value
 
 
 @dataclass(frozen=True)
@@ -75,6 +54,8 @@ class Services:
         For reading, scoring and encoding; models run in the backend only.
     later : ThreadPoolExecutor
         The same for what nobody waits for yet: neighbours, thumbnails.
+    journal : Journal
+        Tags, notes, saved views.
     stories : Stories
         Pinned views, shared with every session and command of this person.
     """
@@ -94,9 +75,14 @@ class Services:
         self._backend = backend
         self._catalogues: dict[str, Catalogue | None] = {}
         self._lock = threading.Lock()
-        self._samples, self._scenes = Kept(24), Kept(256)
-        self._drawn, self._topk, self._rated = Kept(512), Kept(1024), Kept(2048)
-        self._thumbs, self._shares = Kept(4096), Kept(2048)
+        # About what 25 images with eight methods take at 224 px; a long session stays there.
+        self._samples, self._scenes = Kept(24), Kept(256, 32 * MIB)
+        self._drawn, self._topk, self._rated = Kept(512, 48 * MIB), Kept(1024, 8 * MIB), Kept(2048)
+        self._cuts = Kept(512, 32 * MIB)
+        self._thumbs, self._shares = Kept(4096, 12 * MIB), Kept(2048)
+        self._tables: dict[tuple[str, str, str | None], TriageTable] = {}
+        self._views, self._reading = Kept(12), threading.Lock()
+        self.journal = Journal()
 
     def private(self) -> Services:
         """Return the same services with a memory of their own, small, that goes with its owner.
@@ -106,6 +92,7 @@ class Services:
         found = copy(self)
         found._samples, found._scenes = Kept(4), Kept(24)
         found._drawn, found._topk, found._rated = Kept(96), Kept(128), Kept(256)
+        found._cuts = Kept(48)
         found._thumbs, found._shares = Kept(16), Kept(96)
         return found
 
@@ -194,10 +181,19 @@ class Services:
         """Return a heatmap ready for the browser; equal values are drawn once."""
         return self._drawn.get(_content(heatmap), lambda: draw(heatmap))
 
-    def topk(self, heatmap: Heatmap, scene: Scene, k: int) -> Topk:
-        """Return a Top-K overlay ready for the browser."""
+    def topk(
+        self, heatmap: Heatmap, scene: Scene, k: int, threshold: float | None = None
+    ) -> Topk:
+        """Return a Top-K overlay ready for the browser, or one of all pixels from a threshold."""
         return self._topk.get(
-            (_content(heatmap), scene.mask_key, k), lambda: draw_topk(heatmap, scene.mask, k)
+            (_content(heatmap), scene.mask_key, k if threshold is None else threshold),
+            lambda: draw_topk(heatmap, scene.mask, k, threshold),
+        )
+
+    def cuts(self, heatmap: Heatmap, scene: Scene, end: int) -> Cuts:
+        """Return a map's tables for every K up to ``end`` and every threshold."""
+        return self._cuts.get(
+            (_content(heatmap), scene.mask_key, end), lambda: cut(heatmap, scene.mask, end)
         )
 
     def rate(
@@ -229,7 +225,31 @@ class Services:
             for key, heatmap in maps.items()
         }
 
-    def thumb(self, study: str, sample_id: str) -> str:
+    def triage(
+        self, study: str, metric: str, region: str | None, method: str | None
+    ) -> TriageTable:
+        """Return a study's triage table of one score; read once, shared by all sessions.
+
+        Raises
+        ------
+        XaievalError
+            When the results do not have it.
+        """
+        results = self.results[study]
+        with self._reading:  # a second session waits for the first one's reading
+            held = [t for t in self._tables.values() if t.results is results]
+            key = (study, metric, region)
+            table = self._tables.get(key)
+            if table is None or table.results is not results:  # else they have grown since
+                like = held[0] if held else None
+                table = open_triage(results, metric=metric, region=region, like=like)
+            self._tables.pop(key, None)
+            self._tables[key] = table
+            while len(self._tables) > 6:
+                self._tables.pop(next(iter(self._tables)))
+        return self._views.get((id(table), method), lambda: (table, table.of(method)))[1]
+
+    def thumb(self, study: str, sample_id: str, *, side_px: int = 64) -> str:
         """Return an image's thumbnail as a data URI; '' when the image is damaged."""
 
         def make() -> str:
@@ -240,9 +260,9 @@ class Services:
                 image = catalogue.dataset[sample_id].image
             except XaievalError:
                 return ""
-            return data_uri(thumbnail(image), format="jpeg")
+            return data_uri(thumbnail(image, side_px=side_px), format="jpeg")
 
-        return self._thumbs.get((study, sample_id), make)
+        return self._thumbs.get((study, sample_id, side_px), make)
 
 
 _CONTENTS: WeakKeyDictionary[Heatmap, Hashable] = WeakKeyDictionary()
@@ -261,7 +281,7 @@ def _content(heatmap: Heatmap) -> Hashable:
 @lru_cache(maxsize=1)
 def shared_backend() -> Backend:
     """Return the backend of this process."""
-    return Backend("auto")
+    return Backend("auto", cache=HeatmapCache(memory_bytes=96 * MIB))
 
 
 @lru_cache(maxsize=8)

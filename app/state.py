@@ -17,10 +17,10 @@ import param
 
 from xaieval.edits import parse_edit
 from xaieval.errors import ConfigError, StoryError
-from xaieval.story.stamps import Stamp, changes, changes_text
 from xaieval.stats import PATTERNS
+from xaieval.story.stamps import Stamp, changes, changes_text
 
-PAGES = ("explore", "batch", "parts", "compare")
+PAGES = ("explore", "triage", "batch", "parts", "compare")
 COLOUR_MAPS = ("inferno", "cividis", "jet")
 VIEWS = ("both", "heatmap", "topk")
 SCALES = ("each", "clipped", "shared")

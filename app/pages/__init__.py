@@ -33,6 +33,12 @@ def _explore(state: AppState, services: Services) -> pn.viewable.Viewer:
     return ExplorePage(state, services)
 
 
+def _triage(state: AppState, services: Services) -> pn.viewable.Viewer:
+    from .triage import TriagePage
+
+    return TriagePage(state, services)
+
+
 def _batch(state: AppState, services: Services) -> pn.viewable.Viewer:
     from .batch import BatchPage
 
@@ -53,6 +59,7 @@ def _compare(state: AppState, services: Services) -> pn.viewable.Viewer:
 
 PAGES = (
     PageSpec("explore", "Explore", _explore),
+    PageSpec("triage", "Triage", _triage),
     PageSpec("batch", "Batch", _batch),
     PageSpec("parts", "Parts", _parts),
     PageSpec("compare", "Compare", _compare),

@@ -1,5 +1,5 @@
 // Confidence against score, and how scores and surprise are spread. A drag marks a range; what is
-// marked stays drawn until it is cleared. Few rows are points, many are counted in cells.
+// marked stays drawn until it is cleared.
 
 const PAD = {left: 44, right: 8, top: 8, bottom: 30};
 const SIDE = 76;  // width of the histogram beside the scatter
@@ -18,7 +18,7 @@ function plots(host, {brush, point}) {
 
   for (const [name, words] of [["confidence", "confidence"], ["span", "score"]]) {
     const group = el("span", "range", fields, {role: "group", "aria-label": `Range of ${words}`});
-    const title = text("span", "name", group, words);
+    text("span", "name", group, words);
     const [low, high] = ["from", "to"].map((end) => {
       const field = el("input", "", group, {
         type: "number", step: "any", "aria-label": `${words} ${end}`, placeholder: end,
@@ -26,7 +26,7 @@ function plots(host, {brush, point}) {
       field.addEventListener("change", () => fields.requestSubmit());
       return field;
     });
-    inputs[name] = {low, high, title};
+    inputs[name] = {low, high};
   }
   const clear = button("Clear the ranges", "plain", fields, {press: () => brush({confidence: [], span: []})});
   fields.addEventListener("submit", (event) => {
@@ -82,7 +82,7 @@ function plots(host, {brush, point}) {
     const pen = canvas.getContext("2d");
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     drawn = JSON.stringify(tint);
-    if (view.points) { dots(pen, at, tint); } else if (view.cells) { cells(pen, at, tint); }
+    dots(pen, at, tint);
   }
 
   function cross(pen, x, y, arm) {
@@ -113,28 +113,6 @@ function plots(host, {brush, point}) {
       if (wrong[i] === "1") { cross(pen, at.x.to(x[i]), at.y.to(y[i]), many ? 2.2 : 3); }
     }
     pen.stroke();
-  }
-
-  // A cell's tone follows the square root of its count, so that few stay visible beside many.
-  function cells(pen, at, tint) {
-    const {columns, rows, right, wrong, most} = view.cells;
-    const [w, h] = [(at.right - at.left) / columns, (at.bottom - at.top) / rows];
-    const tone = (count) => 0.12 + 0.78 * Math.sqrt(count / most);
-    pen.fillStyle = tint.right;
-    for (const [cell, count] of right) {
-      pen.globalAlpha = tone(count);
-      const [column, row] = [cell % columns, Math.floor(cell / columns)];
-      pen.fillRect(at.left + column * w, at.bottom - (row + 1) * h, w - 0.5, h - 0.5);
-    }
-    pen.strokeStyle = tint.wrong;
-    pen.lineWidth = 1.4;
-    for (const [cell, count] of wrong) {
-      pen.globalAlpha = 0.25 + 0.75 * Math.sqrt(count / most);
-      const [column, row] = [cell % columns, Math.floor(cell / columns)];
-      pen.beginPath();
-      cross(pen, at.left + (column + 0.5) * w, at.bottom - (row + 0.5) * h, Math.min(w, h) / 2.6);
-      pen.stroke();
-    }
   }
 
   function axes(at) {
@@ -174,8 +152,8 @@ function plots(host, {brush, point}) {
       if (count) { draw("rect", frame, {class: "right", x: from + first, y, width: second, height: Math.max(1, h - 1)}); }
     });
     draw("line", frame, {class: "axis", x1: from - 1, x2: from - 1, y1: at.top, y2: at.bottom});
-    const words = draw("text", frame, {x: from, y: at.bottom + 13, class: "tick"});
-    words.textContent = `to ${thousands(most)}`;
+    const words = draw("text", frame, {x: at.width, y: at.bottom + 24, "text-anchor": "end", class: "tick"});
+    words.textContent = `counts to ${thousands(most)}`;
   }
 
   function overlay(at) {
@@ -235,7 +213,6 @@ function plots(host, {brush, point}) {
   joint.addEventListener("dblclick", () => brush({confidence: [], span: []}));
 
   function nearest(at, {x, y}) {
-    if (!view.points) { return -1; }
     let [best, found] = [NEAR * NEAR, -1];
     for (let i = 0; i < view.points.x.length; i++) {
       const [dx, dy] = [at.x.to(view.points.x[i]) - x, at.y.to(view.points.y[i]) - y];
@@ -263,7 +240,7 @@ function plots(host, {brush, point}) {
     }
     const ends = el("div", "ends", spread);
     text("span", "", ends, number(low));
-    text("span", "", ends, `heights: square roots, to ${thousands(most)}`);
+    text("span", "", ends, `√, to ${thousands(most)}`);
     text("span", "", ends, number(high));
     const legend = el("p", "legend", spread);
     for (const [kind, words] of [["right", "right"], ["wrong", "wrong"]]) {
@@ -280,10 +257,9 @@ function plots(host, {brush, point}) {
     view = found;
     root.hidden = !view;
     if (!view) { return; }
-    for (const [name, {low, high, title}] of Object.entries(inputs)) {
+    for (const [name, {low, high}] of Object.entries(inputs)) {
       const range = view[name];
-      title.textContent = name === "span" ? view.y.label : view.x.label;
-      const focused = root.getRootNode().activeElement;
+            const focused = root.getRootNode().activeElement;
       if (focused !== low) { low.value = range.length ? round(range[0]) : ""; }
       if (focused !== high) { high.value = range.length ? round(range[1]) : ""; }
     }

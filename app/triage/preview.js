@@ -8,7 +8,7 @@ function preview(host, {act, step}) {
   const next = button("›", "key", keys, {key: "j", name: "Next", press: () => step(1)});
   const place = text("span", "place", keys, "");
   const heatKey = button("Heatmap", "key", keys, {key: "h", press: () => toggleHeat()});
-  const open = button("Open in Explore", "key strong", keys, {key: "o", press: () => act("open")});
+  const open = button("Explore", "key strong", keys, {key: "o", name: "Open in Explore", press: () => act("open")});
   const scroll = el("div", "scroll", root, {tabindex: "0", role: "group", "aria-label": "Image, scores, tags and notes"});
   const stage = el("div", "stage", scroll);
   const words = el("div", "words", scroll);
@@ -155,8 +155,8 @@ function preview(host, {act, step}) {
     const title = text("h2", "", words, view.title);
     title.title = view.name;
     const facts = el("p", "answer", words);
-    const mark = text("b", view.correct ? "right" : "wrong", facts, view.correct ? "✓ right" : "✗ wrong");
-    mark.after(` ${view.answer}`);
+    const found = text("b", view.correct ? "right" : "wrong", facts, view.correct ? "✓ right" : "✗ wrong");
+    found.after(` ${view.answer}`);
     if (view.note) { text("p", "note", words, view.note); }
     if (view.retry) { button("Try again", "plain", words, {press: () => act("retry")}); }
     if (!view.scores.length) { return; }
@@ -177,7 +177,8 @@ function preview(host, {act, step}) {
       const cell = el("td", "value", line);
       if (it.value === null) { text("span", "quiet", cell, "–").title = it.reason || "not scored"; }
       else { define(number(it.value), view.metric.key, cell, {of: it.key}); }
-      text("td", "mark", line, it.best ? "best" : it.competes ? "" : "baseline");
+      const mark = text("td", "mark", line, it.best ? "best" : it.baseline ? "baseline" : "");
+      if (!it.competes) { mark.title = "does not compete"; }
     }
     const more = el("dl", "facts", words);
     for (const fact of view.facts) {

@@ -27,8 +27,7 @@ function queue(host, {ask, pick, open, order, wantThumbs}) {
     for (const column of view.columns) {
       const cell = el("div", `cell ${column.kind}`, head, {role: "columnheader"});
       if (column.order) {
-        const on = view.order.value === column.order;
-        if (on) { cell.setAttribute("aria-sort", column.ascending ? "ascending" : "descending"); }
+        if (column.sorted) { cell.setAttribute("aria-sort", column.sorted); }
         const control = button(column.label, "sort", cell, {press: () => order(column.order)});
         control.title = column.title;
       } else if (column.define) {
@@ -54,7 +53,10 @@ function queue(host, {ask, pick, open, order, wantThumbs}) {
     if (!row) { cell.classList.add("waiting"); return; }
     const value = row[key];
     if (kind === "thumb") { picture(cell, row); }
-    else if (kind === "number") { cell.textContent = number(value); }
+    else if (kind === "number") {
+      cell.textContent = number(value);
+      if (value === null) { cell.title = row.why; }
+    }
     else if (kind === "answer") {
       cell.classList.add(row.correct ? "right" : "wrong");
       text("b", "", cell, row.correct ? "✓" : "✗").setAttribute("aria-label", row.correct ? "right" : "wrong");
@@ -268,6 +270,7 @@ function queue(host, {ask, pick, open, order, wantThumbs}) {
   }
   const watch = new ResizeObserver(() => requestAnimationFrame(() => { if (view && !root.hidden) { rebuild(); reveal(selected); paint(); } }));
   watch.observe(root);
+  gallery.hidden = true;
   return {
     see, take, fill, remark, choose, arrange,
     step: (by) => choose(selected < 0 ? 0 : selected + by),

@@ -5,8 +5,8 @@ function tools(host, {act, arrange}) {
   const root = el("header", "top", host);
   const line = el("div", "line", root);
   const sentence = el("p", "sentence", line, {role: "status"});
+  const chips = el("ul", "chips", line, {"aria-label": "What narrows the queue"});
   const back = button("Back to Batch", "plain", line, {press: () => act("back")});
-  const chips = el("ul", "chips", root, {"aria-label": "What narrows the queue"});
   const bar = el("div", "bar", root, {role: "group", "aria-label": "Order, search, views, files"});
   const outcome = el("div", "switch outcome", bar, {role: "group", "aria-label": "Images of the comparison"});
   const find = el("input", "find", bar, {type: "search", placeholder: "Search", "aria-label": "Search name, class, tags, notes",

@@ -1,0 +1,633 @@
+"""Triage: a queue of images worth a look, to be narrowed, looked through, tagged and noted."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+import param
+
+from xaieval.errors import XaievalError
+from xaieval.journal import author_name
+from xaieval.stats.patterns import Thresholds
+from xaieval.study import Results
+
+from ..services import Services
+from ..state import ANY, AppState, write_link
+from ..triage.desk import Desk, Patterns
+from ._computed import Computed
+from ._triage_asking import FILTERS, asked, settle
+from ._triage_controls import TriageControls
+from ._triage_files import GROUPS, make_file
+from ._triage_journal import Diary
+from ._triage_preview import Look, Previews
+from ._triage_view import PAGE, Asked, Content, compute, facts
+
+log = logging.getLogger("xaieval.app")
+
+POLL_MS = 1500
+"""How often the journal is asked whether something new was written, while the page is shown."""
+THUMB_PX = 112
+COLOURING = ("opacity", "colormap")
+
+
+class TriagePage(pn.viewable.Viewer):
+    """The page; see ``app/pages/__init__.py`` for what every page has in common."""
+
+    id = "triage"
+    title = "Triage"
+
+    def __init__(self, state: AppState, services: Services) -> None:
+        super().__init__()
+        self.state, self.services = state, services
+        self._content: Content | None = None
+        self._version = self._selecting = self._thumbing = 0
+        self._settling = False
+        self._look_method = ""  # chosen beside the image; '' is the state's
+        self._batch: dict[str, Any] = {}  # the view of Batch that led here
+        self._top = state.page == self.id and not state.image
+        self._diary: Diary | None = None
+        self._diary_lock = asyncio.Lock()
+        self.desk = Desk(self._on_message)
+        self.patterns = Patterns(self._on_message)
+        self.controls = TriageControls(self.patterns)
+        self.previews = Previews(services, self._show_preview)
+        self._root = pmui.Row(self.controls.rail(), self.desk, sizing_mode="stretch_both", margin=0)
+        self._connect()
+        self.computed = Computed[Content](
+            state,
+            services.pool,
+            page=self.id,
+            fields=FILTERS,
+            settle=self._settle,
+            plan=self._plan,
+            show=self._show,
+            fail=self._fail,
+        )
+        state.param.watch(self._on_selected, ["image", "seed"])
+        state.param.watch(lambda *_: self._preview(), list(COLOURING))
+        state.param.watch(self._on_page, "page")
+        state.param.watch(self._from_batch, "outcome")
+        self._from_batch()
+        self._polling: Any = None
+        if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
+            pn.state.on_session_destroyed(lambda _: self.close())
+            self._polling = pn.state.add_periodic_callback(self._follow, period=POLL_MS)
+        self._settle()
+        pn.state.onload(self._begin)
+
+    def close(self) -> None:
+        """Stop what still runs for this session."""
+        self.previews.close()
+        if self._polling is not None:
+            self._polling.stop()
+            self._polling = None
+
+    # ------------------------------------------------------------ parts
+
+    @property
+    def results(self) -> Results:
+        """The opened results that the state names, else the first measured ones."""
+        opened = self.services.results
+        if self.state.study in opened:
+            return opened[self.state.study]
+        measured = (r for r in opened.values() if r.kind == "measured")
+        return next(measured, next(iter(opened.values())))
+
+    @property
+    def _study(self) -> str:
+        return next(key for key, r in self.services.results.items() if r is self.results)
+
+    @property
+    def diary(self) -> Diary:
+        """Tags, notes and views of the study shown."""
+        study = self.results.study.id
+        if self._diary is None or self._diary.study != study:
+            self._diary = Diary(self.services.journal, study, pn.state.user or author_name())
+        return self._diary
+
+    # ------------------------------------------------------------ choices
+
+    def _connect(self) -> None:
+        panel = self.controls
+
+        def heed(widget: Any, change: Callable[[Any], object]) -> None:
+            widget.param.watch(lambda e: None if self._settling else change(e.new), "value")
+
+        def put(name: str) -> Callable[[Any], object]:
+            return lambda value: self.state.param.update(**{name: value})
+
+        for widget, name in (
+            (panel.split, "split"),
+            (panel.class_name, "class_name"),
+            (panel.answers, "answers"),
+            (panel.images, "images"),
+            (panel.metric, "metric"),
+            (panel.method, "method"),
+            (panel.region, "region"),
+            (panel.tag, "tag"),
+        ):
+            heed(widget, put(name))
+        heed(panel.study, lambda key: key and self.state.param.update(study=key))
+        heed(panel.seed, lambda v: self.state.param.update(part_seed=int(v) if v else None))
+        panel.clear.on_click(lambda _: self._clear())
+
+    def _settle(self) -> None:
+        """Bring the state's values into what there is, and the widgets after them."""
+        if self._settling:
+            return
+        self._settling = True
+        try:
+            results = self.results
+            if results.kind == "measured":
+                settle(self.state, results)
+                self.controls.offer(self.services, results, self.state)
+                self.controls.offer_tags(self.diary.tags(), self.state.tag)
+            else:
+                self.controls.offer_none(self.services, results)
+        finally:
+            self._settling = False
+
+    def _clear(self) -> None:
+        self.state.param.update(
+            split=ANY,
+            class_name=ANY,
+            part_seed=None,
+            answers="all",
+            pattern="",
+            confidence=(),
+            span=(),
+            outcome="",
+            tag="",
+            find="",
+        )
+
+    def _from_batch(self, *_: param.parameterized.Event) -> None:
+        """Remember the view of Batch from which an outcome came."""
+        if self.state.outcome and not self._batch:
+            kept = ("metric", "region", "images", "ties", "split", "class_name")
+            self._batch = {name: getattr(self.state, name) for name in kept}
+        elif not self.state.outcome:
+            self._batch = {}
+
+    # ------------------------------------------------------------ showing the queue
+
+    async def _begin(self) -> None:
+        await self._follow()
+        await self.computed.refresh()
+
+    def _plan(self) -> Callable[[], Content] | None:
+        results, state = self.results, self.state
+        if results.kind == "published":
+            self._show_published(results)
+            return None
+        wanted = Asked(study=self._study, marks=self.diary.marks(), **asked(state, results))
+        if self._content is None or self._content.asked.study != wanted.study:
+            self.desk.view = {"status": "loading"}
+        return functools.partial(compute, self.services, wanted)
+
+    def _show(self, content: Content) -> None:
+        before, self._content = self._content, content
+        state = self.state
+        at = content.place(state.image, state.seed)
+        if self._top and before is None:
+            at = -1
+        first = at < 0 and len(content.rows) > 0
+        self._version += 1
+        status = "ready" if len(content.rows) else "empty"
+        view = {
+            **content.view,
+            "status": status,
+            "version": self._version,
+            "selected": 0 if first else at,
+            "find": state.find,
+            "listed": state.listed,
+            "files": GROUPS,
+            "back": bool(state.outcome),
+        }
+        if view["plots"] is not None:
+            view["plots"] = {**view["plots"], "id": self._version}
+        if status == "empty":
+            view["message"] = _nothing(content)
+        self.desk.view = view
+        self.patterns.view = content.patterns
+        if first:
+            self._choose(0)
+        elif at >= 0:
+            self._preview()
+        else:
+            self.previews.close()
+            self.desk.preview = {"state": "none"}
+
+    def _fail(self, text: str) -> None:
+        self._content = None
+        self.previews.close()
+        actions = [{"id": "retry", "label": "Try again"}]
+        actions.append({"id": "clear", "label": "Clear the filters"})
+        self.desk.view = {
+            "status": "error",
+            "message": {
+                "title": "These rows cannot be shown",
+                "lines": [text],
+                "actions": actions,
+            },
+        }
+
+    def _show_published(self, results: Results) -> None:
+        self._content = None
+        self.previews.close()
+        others = [
+            {"id": f"study:{key}", "label": f"Show {other.title}"}
+            for key, other in self.services.results.items()
+            if other.kind == "measured"
+        ]
+        self.patterns.view = {"groups": [], "note": ""}
+        self.desk.view = {
+            "status": "empty",
+            "message": {
+                "title": "Published results hold no single images",
+                "lines": [
+                    f"{results.title} was re-aggregated from published runs: there is no row to "
+                    "look at. Run the study yourself, or look at a measured one."
+                ],
+                "actions": others[:3],
+            },
+        }
+
+    # ------------------------------------------------------------ the chosen row
+
+    def _choose(self, at: int) -> None:
+        content = self._content
+        if content is None or not 0 <= at < len(content.rows):
+            return
+        row = int(content.rows[at])
+        held = content.table.rows
+        self._selecting += 1
+        try:
+            self.state.param.update(image=held.urls[held.sample[row]], seed=int(held.seed[row]))
+        finally:
+            self._selecting -= 1
+        self._preview()
+
+    def _on_selected(self, *_: param.parameterized.Event) -> None:
+        """Follow a choice made elsewhere: a link, the browser's back button, Explore."""
+        if self._selecting or self.state.page != self.id or self._content is None:
+            return
+        at = self._content.place(self.state.image, self.state.seed)
+        if at >= 0:
+            self.desk.chosen = {"at": at, "version": self._version}
+            self._preview()
+
+    def _row(self) -> int | None:
+        if self._content is None:
+            return None
+        return self._content.table.find(self.state.image, self.state.seed)
+
+    @property
+    def _method(self) -> str:
+        """The method whose heatmap is shown."""
+        table = self._content.table if self._content else None
+        if table is None:
+            return ""
+        for key in (self._look_method, self.state.method, *table.compete, *table.methods):
+            if key in table.methods:
+                return key
+        return ""
+
+    def _preview(self) -> None:
+        if self.state.page == self.id and self._content is not None:
+            pn.state.execute(self._look)
+
+    async def _look(self) -> None:
+        content, row = self._content, self._row()
+        if content is None or row is None or content.place(self.state.image, self.state.seed) < 0:
+            return
+        at = content.place(self.state.image, self.state.seed)
+        near = [content.rows[i] for i in (at + 1, at + 2) if i < len(content.rows)]
+        ahead = tuple(self._look_at(content, int(other)) for other in near)
+        shown = facts(content, row, method=self._method)
+        await self.previews.show(self._look_at(content, row), shown, ahead=ahead)
+
+    def _look_at(self, content: Content, row: int) -> Look:
+        held, table = content.table.rows, content.table
+        region = table.region if table.region in table.results.regions else self.state.region
+        return Look(
+            study=content.asked.study,
+            sample_id=held.samples[held.sample[row]],
+            seed=int(held.seed[row]),
+            split=held.splits[held.split[row]],
+            method=self._method,
+            region=region,
+            opacity=self.state.opacity,
+            colormap=self.state.colormap,
+        )
+
+    def _show_preview(self, view: dict[str, Any]) -> None:
+        self.desk.preview = view
+
+    # ------------------------------------------------------------ what the person does
+
+    def _on_message(self, message: dict[str, Any]) -> None:
+        kind = str(message.get("type"))
+        handler = getattr(self, f"_do_{kind.replace('-', '_')}", None)
+        if handler is None:
+            log.warning("the desk sent %s", kind)
+            return
+        handler(message)
+
+    def _do_select(self, message: dict[str, Any]) -> None:
+        if message.get("version") == self._version:
+            self._choose(int(message["at"]))
+
+    def _do_rows(self, message: dict[str, Any]) -> None:
+        content, start = self._content, int(message["start"])
+        if content is None or message.get("version") != self._version or start < 0:
+            return
+
+        async def send() -> None:
+            loop = asyncio.get_running_loop()
+            version = self._version
+            rows = await loop.run_in_executor(self.services.pool, content.page, start, PAGE)
+            if version == self._version:
+                self.desk.rows = {"version": version, "start": start, "rows": rows}
+
+        pn.state.execute(send)
+
+    def _do_thumbs(self, message: dict[str, Any]) -> None:
+        wanted = [str(image) for image in message.get("ids", ())][:200]
+        self._thumbing += 1
+        pn.state.execute(functools.partial(self._send_thumbs, wanted, self._thumbing))
+
+    async def _send_thumbs(self, wanted: list[str], turn: int) -> None:
+        """Send the thumbnails in sight, a few at a time, while they are still in sight."""
+        content = self._content
+        loop = asyncio.get_running_loop()
+        for start in range(0, len(wanted), 8):
+            if content is None or turn != self._thumbing:
+                return
+            some = wanted[start : start + 8]
+            found = await loop.run_in_executor(self.services.later, self._thumbs, content, some)
+            self.desk.thumbs = found
+
+    def _thumbs(self, content: Content, images: list[str]) -> dict[str, str]:
+        found = {}
+        held = content.table.rows
+        for image in images:
+            rows = held.of_sample(image)
+            try:
+                found[image] = (
+                    self.services.thumb(
+                        content.asked.study,
+                        held.samples[held.sample[rows[0]]],
+                        side_px=THUMB_PX,
+                    )
+                    if len(rows)
+                    else ""
+                )
+            except (XaievalError, OSError, KeyError):
+                found[image] = ""
+        return found
+
+    def _do_point(self, message: dict[str, Any]) -> None:
+        content = self._content
+        at = int(message.get("value", -1))
+        if content is None or message.get("plot") != self._version:
+            return
+        if 0 <= at < len(content.points):
+            held, row = content.table.rows, int(content.points[at])
+            place = content.place(held.urls[held.sample[row]], int(held.seed[row]))
+            if place >= 0:
+                self.desk.chosen = {"at": place, "version": self._version}
+                self._choose(place)
+
+    def _do_brush(self, message: dict[str, Any]) -> None:
+        def range_(name: str) -> tuple[float, ...]:
+            ends = tuple(round(float(value), 4) for value in message.get(name) or ())
+            return ends if len(ends) == 2 and ends[0] <= ends[1] else ()
+
+        self.state.param.update(confidence=range_("confidence"), span=range_("span"))
+
+    def _do_find(self, message: dict[str, Any]) -> None:
+        text = "".join(c for c in str(message.get("value", ""))[:200] if c.isprintable())
+        self.state.find = text.strip()
+
+    def _do_order(self, message: dict[str, Any]) -> None:
+        self.state.order = str(message.get("value"))
+
+    def _do_listed(self, message: dict[str, Any]) -> None:
+        if message.get("value") in ("table", "gallery"):
+            self.state.listed = message["value"]
+
+    def _do_pattern(self, message: dict[str, Any]) -> None:
+        self.state.pattern = str(message.get("value", ""))
+
+    def _do_lines(self, message: dict[str, Any]) -> None:
+        values = tuple(round(float(value), 4) for value in message.get("value") or ())
+        try:
+            if values:
+                Thresholds(*values)
+        except (XaievalError, TypeError):
+            return
+        usual = Thresholds()
+        same = values == (usual.high, usual.covered, usual.low)
+        self.state.lines = () if same else values
+
+    def _do_outcome(self, message: dict[str, Any]) -> None:
+        self.state.outcome = str(message.get("value", ""))
+
+    def _do_remove(self, message: dict[str, Any]) -> None:
+        name = str(message.get("value"))
+        nothing = {"split": ANY, "class_name": ANY, "answers": "all", "part_seed": None}
+        nothing |= {"confidence": (), "span": ()}
+        if name in FILTERS:
+            self.state.param.update(**{name: nothing.get(name, "")})
+
+    def _do_clear(self, _: dict[str, Any]) -> None:
+        self._clear()
+
+    def _do_retry(self, _: dict[str, Any]) -> None:
+        if self._content is None:
+            pn.state.execute(self.computed.refresh)
+        else:
+            self._preview()
+
+    def _do_method(self, message: dict[str, Any]) -> None:
+        self._look_method = str(message.get("value", ""))
+        self._preview()
+
+    def _do_back(self, _: dict[str, Any]) -> None:
+        self.state.param.update(page="batch", **self._batch)
+
+    def _do_open(self, message: dict[str, Any]) -> None:
+        """Open the chosen image in Explore: the same image, model, method and score."""
+        row, content = self._row(), self._content
+        if content is None or row is None:
+            return
+        held = content.table.rows
+        split = held.splits[held.split[row]]
+        changes: dict[str, Any] = {
+            "page": "explore",
+            "study": self._study,
+            "image": held.urls[held.sample[row]],
+            "seed": int(held.seed[row]),
+            "split": self.state.split if self.state.split == ANY else split,
+        }
+        method = self._method
+        try:
+            catalogue = self.services.catalogue(self._study)
+        except (XaievalError, OSError):
+            catalogue = None  # Explore says what is missing
+        if catalogue is not None:
+            if (
+                self.state.split == ANY
+                and catalogue.split_of(held.samples[held.sample[row]]) != split
+            ):
+                changes["split"] = split  # without a split Explore takes the other one's model
+            keys = self.state.methods or catalogue.first_methods
+            if method in catalogue.methods and method not in keys:
+                chosen = {*keys, method}
+                changes["methods"] = tuple(key for key in catalogue.methods if key in chosen)
+        self.state.param.update(**changes)
+
+    # ------------------------------------------------------------ writing
+
+    def _do_tag(self, message: dict[str, Any]) -> None:
+        self._write(message, "tag")
+
+    def _do_untag(self, message: dict[str, Any]) -> None:
+        self._write(message, "untag")
+
+    def _do_note(self, message: dict[str, Any]) -> None:
+        self._write(message, "note")
+
+    def _do_drop_view(self, message: dict[str, Any]) -> None:
+        self._write(message, "drop-view")
+
+    def _do_save_view(self, message: dict[str, Any]) -> None:
+        self._write(message, "save-view")
+
+    def _do_undo(self, message: dict[str, Any]) -> None:
+        self._write(message, "undo")
+
+    def _do_open_view(self, message: dict[str, Any]) -> None:
+        link = str(message.get("value", ""))
+        self.state.restore(link, study=self.services.key_of, keep=("page",))
+
+    def _write(self, message: dict[str, Any], operation: str) -> None:
+        """Write to the journal off the event loop; say what came of it, success or not."""
+        value, diary = message.get("value"), self.diary
+        sample = str(message.get("sample", "")) if operation in ("tag", "untag", "note") else ""
+        if operation == "save-view":
+            value = {"name": value, "link": write_link(self.state)}
+
+        def work() -> str:
+            if operation == "undo":
+                return diary.undo()
+            diary.write(operation, sample_id=sample, value=value)
+            return {"save-view": "View saved.", "note": "Note kept."}.get(operation, "")
+
+        async def run() -> None:
+            text = trouble = ""
+            try:
+                async with self._diary_lock:
+                    text = await asyncio.get_running_loop().run_in_executor(
+                        self.services.pool, work
+                    )
+            except (XaievalError, OSError) as error:
+                trouble = f"Not written: {error}"
+            except Exception as error:
+                log.exception("writing to the journal failed")
+                trouble = f"Not written: {type(error).__name__}: {error}"
+            self.desk.said = {
+                "request": message.get("request", 0),
+                "text": text,
+                "trouble": trouble,
+            }
+            await self._follow()
+
+        pn.state.execute(run)
+
+    async def _follow(self) -> None:
+        """Show what was written since, here or elsewhere; a hidden page asks nothing."""
+        if self.state.page != self.id or self.results.kind == "published":
+            return
+        diary = self.diary
+        try:
+            async with self._diary_lock:
+                touched = await asyncio.get_running_loop().run_in_executor(
+                    self.services.later, diary.follow
+                )
+        except (XaievalError, OSError) as error:
+            self.state.notify(f"Tags and notes cannot be read: {error}")
+            return
+        if touched is None or diary is not self.diary:
+            return
+        self.desk.marked = diary.shown(touched if self.desk.marked else None)
+        self._settling = True
+        try:
+            self.controls.offer_tags(diary.tags(), self.state.tag)
+        finally:
+            self._settling = False
+        if self._content is not None and touched:
+            held = self._content.asked
+            object.__setattr__(held, "marks", diary.marks())  # rows sent later know them too
+            if self.state.tag or self.state.find:
+                self.computed.ask()
+
+    def _on_page(self, event: param.parameterized.Event) -> None:
+        if event.new != self.id:
+            if event.old == self.id:
+                self.previews.close()
+            return
+        if self._diary is not None:
+            self.desk.marked = self._diary.shown()
+        pn.state.execute(self._follow)
+        if self._content is not None:  # the component is built anew: everything once more
+            self._show(self._content)
+
+    # ------------------------------------------------------------ files
+
+    def _do_export(self, message: dict[str, Any]) -> None:
+        content, kind = self._content, str(message.get("value"))
+        if content is None:
+            return
+        row, marks, dark = self._row(), self.diary.marks(), pn.config.theme == "dark"
+
+        async def run() -> None:
+            trouble = ""
+            try:
+                found = await asyncio.get_running_loop().run_in_executor(
+                    self.services.later, make_file, content, kind, row, marks, dark
+                )
+                self.desk.file = {**found, "request": message.get("request", 0)}
+            except (XaievalError, OSError) as error:
+                trouble = f"No file: {error}"
+            except Exception as error:
+                log.exception("an export failed")
+                trouble = f"No file: {type(error).__name__}: {error}"
+            self.desk.said = {
+                "request": message.get("request", 0),
+                "text": "" if trouble else f"{self.desk.file['name']} is made.",
+                "trouble": trouble,
+            }
+
+        pn.state.execute(run)
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._root
+
+
+def _nothing(content: Content) -> dict[str, Any]:
+    lines = ["No image-model pair passes all filters."]
+    if len(content.drawn):
+        lines = ["Nothing lies in the marked ranges: mark others, or clear them."]
+    return {
+        "title": "Nothing here",
+        "lines": lines,
+        "actions": [{"id": "clear", "label": "Clear the filters"}],
+    }
