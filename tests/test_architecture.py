@@ -40,6 +40,7 @@ ORDER = [
     "render",
     "figures",
     "export",
+    "sensitivity",
     "triage",
     "outcomes",
     "reproduce",

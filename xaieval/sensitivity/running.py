@@ -1,0 +1,435 @@
+"""Measure a study's images along every axis; only what is not stored is computed."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xaieval.backend import BULK, Backend, Request, Ticket
+from xaieval.errors import Cancelled, ResultsError, XaievalError, unknown
+from xaieval.jobs import Answer
+from xaieval.methods import MethodCall, parse_method
+from xaieval.metrics import Rules, parse_metric
+from xaieval.progress import Progress, Report, silent
+from xaieval.sensitivity.axes import Asked, variants_of
+from xaieval.sensitivity.measuring import call_for, measured
+from xaieval.sensitivity.recipe import Recipe
+from xaieval.sensitivity.result import Sensitivity, summarised
+from xaieval.sensitivity.sampling import IMAGES, candidates, chosen_images, chosen_seeds
+from xaieval.sensitivity.store import (
+    Settings,
+    base_digest,
+    read_runs,
+    read_scores,
+    writable_home,
+    write_run,
+    write_scores,
+)
+from xaieval.study.data import explained_target
+from xaieval.study.plan import resolve
+from xaieval.study.results import Population, Results
+from xaieval.types import Sample
+
+STAGE = "does the winner survive"
+CHUNK = 8
+"""Images whose maps are asked for together."""
+
+
+def run_sensitivity(
+    results: Results,
+    *,
+    metric: str = "topk_overlap",
+    region: str | None = None,
+    split: str | None = None,
+    population: Population = "correct",
+    axes: Sequence[str] | None = None,
+    images: int | None = IMAGES,
+    seeds: Sequence[int] | None = None,
+    data: str | Path | None = None,
+    backend: Backend | None = None,
+    device: str = "auto",
+    command: Sequence[str] = (),
+    report: Report = silent,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Sensitivity:
+    """Say whether the winner of a study survives other ways to measure.
+
+    Parameters
+    ----------
+    results : Results
+        Measured, with its models and images at hand.
+    metric, region, split, population : as in ``Results.win_rates``
+        ``split`` default: "test" where there is one.
+    axes : sequence of str, optional
+        Keys of ``AXES``. Default: all.
+    images : int or None
+        How many images, classes in turn; None: all.
+    seeds : sequence of int, optional
+        Default: as many as keep images times seeds within 400, three at least.
+    data : path, optional
+        Folder of the images.
+    backend : Backend, optional
+        Default: one of its own on ``device``. Maps come from its cache where it has them.
+    report : callable
+    cancelled : callable
+        Asked between chunks of images; what is finished is kept.
+
+    Returns
+    -------
+    Sensitivity
+
+    Raises
+    ------
+    ConfigError
+        For an unknown axis, metric or region.
+    ResultsError
+        For published results, a score without a better direction or one that needs the model,
+        or when no image takes part.
+    ModelError
+        When a checkpoint is gone.
+    Cancelled
+        When ``cancelled`` says so.
+    """
+    began = time.monotonic()
+    asked, settings = _asked(
+        results, metric, region, split, population, axes, images, seeds, tuple(command)
+    )
+    varied, _ = variants_of(asked, settings.axes)
+    recipes = {asked.recipe().key: asked.recipe()}
+    recipes |= {v.recipe.key: v.recipe for found in varied.values() for v in found}
+    units = _units(results, settings)
+    missing = _missing(results, settings, asked.compete, units, tuple(recipes))
+    if missing:
+        dataset = results.dataset(data)
+        assert dataset is not None
+        target = explained_target(results.study, dataset)
+        models = {(seed, fold): path for seed, fold, path in results.checkpoints()}
+        rules = resolve(results.study, dataset.region_names).rules
+        with _backend(backend, device) as explaining:
+            worker = _Worker(results, settings, asked, explaining, target, rules)
+            worker.work(missing, recipes, models, dataset.__getitem__, report, cancelled, began)
+    finished = _finished(settings, time.monotonic() - began)
+    known = read_runs(results).get(settings.key)
+    if missing or known is None or not _same(known, finished):
+        write_run(writable_home(results), finished)
+    else:
+        finished = known
+    return summarised(results, finished, asked)
+
+
+def read_sensitivity(
+    results: Results,
+    *,
+    metric: str = "topk_overlap",
+    region: str | None = None,
+    split: str | None = None,
+    population: Population = "correct",
+) -> Sensitivity | None:
+    """Return what a finished run has stored; None where there is none of today's study."""
+    asked, settings = _asked(results, metric, region, split, population, None, 1, None, ())
+    known = read_runs(results).get(settings.key)
+    return None if known is None else summarised(results, known, asked)
+
+
+def why_not(results: Results, metric: str) -> str:
+    """Return why a study cannot be measured otherwise by some score; "" when it can."""
+    if results.kind == "published":
+        return "These are published numbers: without models and images nothing can be varied."
+    call = parse_metric(metric)
+    if call.whole:
+        return f"{call.label} asks the model and not a mask: it is not varied here."
+    if call.higher_is_better is None:
+        return f"{call.label} is no quality of a heatmap, so nobody wins by it."
+    if len(results.compete) < 2:
+        return "Only one method competes, so nobody can take its place."
+    if not results.checkpoints():
+        return "The models of these results are not in their folder."
+    return ""
+
+
+def _asked(
+    results: Results,
+    metric: str,
+    region: str | None,
+    split: str | None,
+    population: Population,
+    axes: Sequence[str] | None,
+    images: int | None,
+    seeds: Sequence[int] | None,
+    command: tuple[str, ...],
+) -> tuple[Asked, Settings]:
+    """Check the question and return what is varied, and over what."""
+    call = parse_metric(metric)
+    if call.key not in results.metric_keys:
+        raise unknown("metric of these results", call.key, results.metric_keys)
+    reason = why_not(results, call.key)
+    if reason:
+        raise ResultsError(reason.rstrip("."), where=results.path)
+    region = results.region_of(call.key, region)
+    split = split or ("test" if "test" in results.splits else results.splits[0])
+    if split not in results.splits:
+        raise unknown("split of these results", split, results.splits)
+    there = candidates(results, metric=call.key, region=region, split=split, population=population)
+    classes = dict(zip(there["sample_id"], there["class"], strict=True))
+    chosen = chosen_images({str(k): str(v) for k, v in classes.items()}, images)
+    if not chosen:
+        raise ResultsError(
+            "no image takes part in this comparison",
+            where=results.path,
+            fix="take all images (population='all') or another split",
+        )
+    for seed in seeds or ():
+        if seed not in results.seeds:
+            raise unknown("seed of these results", str(seed), map(str, results.seeds))
+    over = tuple(seeds) if seeds else chosen_seeds(results.seeds, len(chosen))
+    explain = results.manifest.get("explain", {})
+    asked = Asked(
+        metric=call,
+        compete=tuple(parse_method(key) for key in results.compete),
+        target=str(explain.get("target", "predicted")),
+        upsampling=str(explain.get("upsampling", "paper")),
+        classes=len(results.classes),
+        several=results.task == "multilabel",
+        correct=population == "correct",
+    )
+    varied, skipped = variants_of(asked, axes)
+    settings = Settings(
+        metric=call.key,
+        region=region,
+        split=split,
+        population=population,
+        images=chosen,
+        seeds=over,
+        axes=(*varied, *skipped),
+        base=base_digest(results),
+        command=command,
+    )
+    return asked, settings
+
+
+def _units(results: Results, settings: Settings) -> pd.DataFrame:
+    """Return ``sample_id, seed, fold`` of the chosen images under the chosen seeds."""
+    there = candidates(
+        results,
+        metric=settings.metric,
+        region=settings.region,
+        split=settings.split,
+        population=settings.population,  # type: ignore[arg-type]
+    )
+    kept = there["sample_id"].isin(settings.images) & there["seed"].isin(settings.seeds)
+    return there[kept]
+
+
+def _missing(
+    results: Results,
+    settings: Settings,
+    calls: Sequence[MethodCall],
+    units: pd.DataFrame,
+    recipes: Sequence[str],
+) -> dict[tuple[int, int], list[tuple[str, tuple[str, ...]]]]:
+    """Return (seed, fold) -> images and the recipes they lack."""
+    stored = read_scores(results)
+    stored = stored[stored["region"] == settings.region]
+    digests = {call.key: call.digest for call in calls}
+    current = stored["method_id"].map(digests) == stored["method_digest"]
+    counts = stored[current].groupby(["seed", "sample_id", "recipe"], sort=False).size()
+    full = set(counts[counts >= len(calls)].index)
+    found: dict[tuple[int, int], list[tuple[str, tuple[str, ...]]]] = {}
+    columns = (units[name].tolist() for name in ("seed", "fold", "sample_id"))
+    for seed, fold, sample in zip(*columns, strict=True):
+        lacks = tuple(key for key in recipes if (seed, sample, key) not in full)
+        if lacks:
+            found.setdefault((seed, fold), []).append((sample, lacks))
+    return found
+
+
+class _Worker:
+    """Explains and scores what is missing, seed by seed."""
+
+    def __init__(
+        self,
+        results: Results,
+        settings: Settings,
+        asked: Asked,
+        backend: Backend,
+        target: str | int,
+        rules: Rules,
+    ) -> None:
+        self._results, self._settings, self._asked = results, settings, asked
+        self._backend, self._target, self._rules = backend, target, rules
+        self._rows: list[dict[str, Any]] = []
+
+    def work(
+        self,
+        missing: Mapping[tuple[int, int], list[tuple[str, tuple[str, ...]]]],
+        recipes: Mapping[str, Recipe],
+        models: Mapping[tuple[int, int], Path],
+        sample_of: Callable[[str], Sample],
+        report: Report,
+        cancelled: Callable[[], bool],
+        began: float,
+    ) -> None:
+        total, done = sum(map(len, missing.values())), 0
+        home, base = writable_home(self._results), self._settings.base
+        for (seed, fold), lacking in missing.items():
+            checkpoint = models.get((seed, fold))
+            if checkpoint is None:
+                raise ResultsError(
+                    f"the model of seed {seed} is not here", where=self._results.path
+                )
+            try:
+                for start in range(0, len(lacking), CHUNK):
+                    if cancelled():
+                        raise Cancelled
+                    note = f"seed {seed}"
+                    report(Progress(STAGE, done, total, time.monotonic() - began, note))
+                    chunk = lacking[start : start + CHUNK]
+                    self._chunk(seed, checkpoint, chunk, recipes, sample_of)
+                    done += len(chunk)
+            finally:
+                stem = f"seed-{seed}-fold-{fold}"
+                write_scores(home, self._rows, base=base, stem=stem)
+                self._rows = []
+        report(Progress(STAGE, done, total, time.monotonic() - began))
+
+    def _chunk(
+        self,
+        seed: int,
+        checkpoint: Path,
+        chunk: Sequence[tuple[str, tuple[str, ...]]],
+        recipes: Mapping[str, Recipe],
+        sample_of: Callable[[str], Sample],
+    ) -> None:
+        samples = {name: sample_of(name) for name, _ in chunk}
+        wanted = [recipes[key] for key in dict.fromkeys(k for _, keys in chunk for k in keys)]
+        answers = self._answers(checkpoint, samples, wanted)
+        model = self._results.manifest["models"][checkpoint.stem][:16]
+        for name, keys in chunk:
+            found = answers[name]
+            if not found:
+                continue
+            any_answer = next(iter(found.values()))
+            regions = samples[name].regions
+            mask = any_answer.geometry.mask(regions[self._settings.region])
+            scores = measured(
+                [recipes[key] for key in keys],
+                self._asked.compete,
+                found,
+                mask,
+                rules=self._rules,
+            )
+            digests = {call.key: call.digest for call in self._asked.compete}
+            self._rows += [
+                {
+                    "sample_id": name,
+                    "seed": seed,
+                    "model": model,
+                    "method_id": method,
+                    "method_digest": digests[method],
+                    "region": self._settings.region,
+                    "recipe": recipe,
+                    "value": one.value,
+                    "reason": one.reason,
+                }
+                for (recipe, method), one in scores.items()
+            ]
+
+    def _answers(
+        self, checkpoint: Path, samples: Mapping[str, Sample], recipes: Sequence[Recipe]
+    ) -> dict[str, dict[str, Answer]]:
+        """Return sample id -> target name -> answer; a faulty image has none."""
+        calls: dict[str, dict[str, MethodCall]] = {}
+        for recipe in recipes:
+            named = calls.setdefault(recipe.target, {})
+            for call in self._asked.compete:
+                changed = call_for(call, recipe)
+                named[changed.key] = changed
+        own = tuple(calls.pop("", {call.key: call for call in self._asked.compete}).values())
+        tickets = {
+            name: self._ask(checkpoint, sample, own, self._target)
+            for name, sample in samples.items()
+        }
+        found: dict[str, dict[str, Answer]] = {name: {} for name in samples}
+        for name, ticket in tickets.items():
+            try:
+                found[name][""] = ticket.future.result()
+            except XaievalError:
+                continue
+        later: list[tuple[str, str, Ticket]] = []
+        for target, others in calls.items():
+            for name in samples:
+                if "" in found[name]:
+                    meant = _target(target, found[name][""])
+                    ticket = self._ask(checkpoint, samples[name], tuple(others.values()), meant)
+                    later.append((name, target, ticket))
+        for name, target, ticket in later:
+            found[name][target] = ticket.future.result()
+        return found
+
+    def _ask(
+        self, checkpoint: Path, sample: Sample, calls: tuple[MethodCall, ...], target: Any
+    ) -> Ticket:
+        explain = self._results.study.explain
+        return self._backend.submit(
+            Request(
+                checkpoint=checkpoint,
+                sample=sample,
+                methods=calls,
+                target=target,
+                upsampling=explain.upsampling,
+                exact=explain.exact,
+                priority=BULK,
+                seed=explain.seed,
+            )
+        )
+
+
+def _target(name: str, answer: Answer) -> Any:
+    """Return the class that a target's name means for an image."""
+    if name == "second":
+        return int(np.argsort(answer.logits, kind="stable")[-2])
+    return name
+
+
+@contextmanager
+def _backend(given: Backend | None, device: str) -> Iterator[Backend]:
+    if given is not None:
+        yield given
+        return
+    own = Backend(device)
+    try:
+        yield own
+    finally:
+        own.close()
+
+
+def _finished(settings: Settings, elapsed_s: float) -> Settings:
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    versions = {"python": platform.python_version()}
+    versions |= {name: version(name) for name in ("xaieval", "torch", "numpy")}
+    return Settings(
+        **{
+            **{name: getattr(settings, name) for name in settings.__dataclass_fields__},
+            "finished": now,
+            "elapsed_s": round(elapsed_s, 1),
+            "versions": versions,
+            "machine": platform.machine(),
+        }
+    )
+
+
+def _same(a: Settings, b: Settings) -> bool:
+    """Whether two runs looked at the same."""
+    return all(
+        getattr(a, name) == getattr(b, name)
+        for name in ("images", "seeds", "axes", "base", "metric", "region", "split", "population")
+    )
