@@ -17,9 +17,12 @@ from xaieval.cli.listing import list_tables
 from xaieval.cli.reporting import report
 from xaieval.cli.reproducing import reproduce
 from xaieval.cli.sanity import sanity
+from xaieval.cli.sensitivity import sensitivity
 from xaieval.cli.serving import demo, serve
 from xaieval.cli.sheets import sheet
 from xaieval.cli.studies import run, summary, train
+from xaieval.cli.tagging import tags
+from xaieval.cli.triaging import triage
 from xaieval.errors import Cancelled, XaievalError
 
 __all__ = ["main"]
@@ -49,6 +52,6 @@ def main() -> None:
     """Explain image classifiers with heatmaps, score them against pixel masks, compare methods."""
 
 
-_STUDIES = (train, run, sanity, summary, reproduce, report)
+_STUDIES = (train, run, sanity, sensitivity, summary, triage, tags, reproduce, report)
 for _command in (demo, serve, data, *_STUDIES, explain, sheet, doctor, list_tables, cache):
     main.add_command(_command)

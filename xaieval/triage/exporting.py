@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -113,7 +114,7 @@ def sidecar(
             "order": queue.order,
             "top": queue.top,
             "thresholds": dataclasses.asdict(queue.thresholds),
-            "filters": dataclasses.asdict(queue.filters),
+            "filters": {k: _plain(v) for k, v in dataclasses.asdict(queue.filters).items()},
         },
         "columns": {column.id: column.summary for column in COLUMNS.values()}
         | {"score:METHOD": "the method's score", "link": "query string that opens it in Explore"},
@@ -157,11 +158,18 @@ def command(table: TriageTable, *, queue: Queue, format: str, file: str) -> str:
     return shlex.join([*words, "--csv" if format == "csv" else "--fiftyone", file])
 
 
+def _plain(value: Any) -> Any:
+    """Return a filter's value as JSON has it; null for the open end of a range."""
+    if isinstance(value, tuple):
+        return [float(end) if math.isfinite(end) else None for end in value]
+    return value
+
+
 def _range(span: tuple[float, float] | None) -> str | None:
-    return None if span is None else f"{span[0]:.17g}:{span[1]:.17g}"
+    return None if span is None else f"{float(span[0])!r}:{float(span[1])!r}"
 
 
 def _thresholds(asked: Thresholds) -> str | None:
     if asked == USUAL:
         return None
-    return f"{asked.high:.17g},{asked.covered:.17g},{asked.low:.17g}"
+    return ",".join(repr(float(line)) for line in (asked.high, asked.covered, asked.low))
