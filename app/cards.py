@@ -25,6 +25,7 @@ SCRIPTS = (
     "regions.js",
     "paint.js",
     "inspect.js",
+    "lookup.js",
     "brush.js",
     "own_files.js",
     "whatif.js",
@@ -53,6 +54,7 @@ class Cards(JSComponent):
 
     view = param.Dict(default={})
     shares = param.Dict(default={}, doc="of each map in each region; follows the view")
+    cuts = param.Dict(default={}, doc="tables to move K and threshold by; follow the view")
     fills = param.Dict(default={}, doc="what each fill of an edit makes of the prediction")
     whatif = param.Dict(default={}, doc="what the panel of edits and own images shows")
     tables = param.Dict(default={})
@@ -79,6 +81,14 @@ class Cards(JSComponent):
     def share(self, shares: dict[str, Any]) -> None:
         """Send the shares of the view's maps in its regions."""
         self.shares = shares
+
+    def cut(self, tables: dict[str, Any]) -> None:
+        """Send the tables that let the browser move K and threshold (``composing.cut_tables``)."""
+        self.cuts = tables
+
+    def keep(self, view: dict[str, Any]) -> None:
+        """Remember what the browser shows by itself already, to be sent when it asks again."""
+        self._full = view
 
     def send_fills(self, fills: dict[str, Any]) -> None:
         """Send what each fill makes of the prediction."""

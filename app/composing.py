@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from xaieval.backend import Answer
+from xaieval.digest import digest
 from xaieval.edits import Edit
 from xaieval.methods import METHODS, MethodCall, resolve_methods
 from xaieval.metrics import parse_metric
 from xaieval.types import Heatmap
 
 from .comparing_edits import class_rows, edit_view, prediction_fact, score_rows
+from .cutting import places
 from .own import Subject
 from .regions import listing
 from .scene import Scene, source_rows
@@ -35,6 +37,7 @@ class Wish:
     compete: frozenset[str]
     metric: str = "topk_overlap"
     k: int | None = None
+    threshold: float | None = None
     region: str = ""
     regions: tuple[str, ...] = ()
     subject: Subject | None = None
@@ -80,8 +83,8 @@ def compose(
     height, width = scene.picture.shape[:2]
     chosen = None if wish.k is None else min(wish.k, height * width)
     k = scene.default_k if chosen is None else chosen
-    metrics = shown_metrics(wish.metric, chosen)
-    ranking = at_k(wish.metric, chosen)
+    metrics = shown_metrics(wish.metric, chosen, wish.threshold)
+    ranking = at_k(wish.metric, chosen, wish.threshold)
     scores = services.rate(maps, scene, metrics)
     calls = sorted(wish.methods, key=lambda call: METHODS[call.id].baseline)
     labels = method_labels(wish.methods)
@@ -127,7 +130,7 @@ def compose(
                 gate=gate.get(call.key),
                 baseline=spec.baseline,
                 drawn=drawn,
-                topk=services.topk(maps[call.key], scene, k),
+                topk=services.topk(maps[call.key], scene, k, wish.threshold),
                 identity=f"{scene.key}-{id(drawn)}",
                 region=scene.region,
                 scores=scores[call.key],
@@ -142,6 +145,9 @@ def compose(
         "status": "ready" if complete else "loading",
         "sample": wish.sample_id,
         "k": k,
+        "default_k": scene.default_k,
+        "threshold": wish.threshold,
+        "cuts": cuts_key(wish, scene),
         "width": width,
         "height": height,
         "outline": scene.outline,
@@ -204,6 +210,35 @@ def region_shares(
     return {"key": f"regions-{scene.key}", "maps": services.shares(shown, scene)}
 
 
+def cuts_key(wish: Wish, scene: Scene) -> str:
+    """Return what names the tables of a view: its image, region, methods and ranking score."""
+    asked = (*map(str, wish.asked), scene.mask_key, wish.metric, str(scene.k_end(wish.k)))
+    return f"cuts-{digest(*asked)[:16]}"
+
+
+def cut_tables(
+    services: Services, wish: Wish, scene: Scene, maps: dict[str, Heatmap]
+) -> dict[str, Any]:
+    """Return the tables that let the browser move K and threshold by itself (``cutting.py``)."""
+    end = scene.k_end(wish.k)
+    calls = sorted(wish.methods, key=lambda call: METHODS[call.id].baseline)
+    found = {c.key: services.cuts(maps[c.key], scene, end) for c in calls if c.key in maps}
+    competing = {key: cuts for key, cuts in found.items() if key in wish.compete}
+    labels = method_labels(wish.methods)
+    gate = services.verdicts(wish.study, wish.checkpoint, wish.methods)
+    spec = parse_metric(wish.metric).spec
+    return {
+        "key": cuts_key(wish, scene),
+        "end": end,
+        "metric": wish.metric,
+        "label": spec.label,
+        "title": parse_metric("precision@K=1").spec.summary,
+        "labels": {key: marked_labels(labels, gate)[key] for key in competing},
+        "places": places(competing, wish.metric) if scene.mask is not None else {},
+        "maps": {key: cuts.packed for key, cuts in found.items()},
+    }
+
+
 def method_labels(calls: tuple[MethodCall, ...]) -> dict[str, str]:
     """Return each call's label, with its options where a method appears twice."""
     ids = [call.id for call in calls]
@@ -243,6 +278,10 @@ def facts(
         )
     area = scene.picture.shape[0] * scene.picture.shape[1]
     of = f"size of {scene.region}" if len(wish.regions) > 1 else "the mask’s size"
+    if wish.threshold is not None:
+        note = "of each map’s range"
+        found.append({"name": "Threshold", "value": f"{wish.threshold:.2f}", "note": note})
+        return found
     origin = "chosen" if wish.k is not None else of if scene.mask_px else "no mask"
     found.append(
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import panel as pn
@@ -10,6 +11,7 @@ import panel_material_ui as pmui
 from xaieval.metrics import METRICS
 
 from .state import COLOUR_MAPS, AppState
+from .steer import Steer
 from .theme import HIDE_LABEL
 
 _NARROW = {
@@ -50,7 +52,8 @@ def drawing_widgets(
 class Controls:
     """Widgets only: what they may hold and what they do is the page's business."""
 
-    def __init__(self, state: AppState) -> None:
+    def __init__(self, state: AppState, on_cut: Callable[[str, int, bool, str], None]) -> None:
+        self.steer = Steer(on_cut, margin=0)
         self.study = pmui.Select(label="Study", **SMALL)
         self.split = pmui.Select(label="Split", **SMALL)
         self.class_name = pmui.Select(label="Class", **SMALL)
@@ -70,10 +73,6 @@ class Controls:
             label="Methods", variant="filled", sx={"gap": "4px"}, stylesheets=[HIDE_LABEL], **SMALL
         )
         self.add_method = pmui.Select(label="Add a method", **SMALL)
-        self.k = pmui.EditableIntSlider(label="K", start=1, end=2, value=1, **SMALL)
-        self.k_reset = pmui.Button(
-            label="K = mask size", variant="text", size="small", margin=0, disabled=True
-        )
         self.view, self.opacity, self.colormap, self.scale = drawing_widgets(state)
 
     def bar(self) -> pn.viewable.Viewable:
@@ -104,9 +103,8 @@ class Controls:
             _heading("Methods"),
             self.methods,
             self.add_method,
-            _heading("Top-K, in pixels"),
-            self.k,
-            self.k_reset,
+            _heading("Strongest pixels"),
+            self.steer,
             _heading("View"),
             self.view,
             self.opacity,

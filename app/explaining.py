@@ -20,7 +20,7 @@ from xaieval.errors import Cancelled, XaievalError
 from xaieval.types import Heatmap, Sample
 
 from .comparing_edits import fill_rows
-from .composing import Wish, compose, region_shares
+from .composing import Wish, compose, cut_tables, region_shares
 from .scene import Scene
 from .services import Services
 from .subjects import Subjects
@@ -40,6 +40,10 @@ class Screen(Protocol):
     def display(self, view: dict[str, Any]) -> None: ...
 
     def share(self, shares: dict[str, Any]) -> None: ...
+
+    def cut(self, tables: dict[str, Any]) -> None: ...
+
+    def keep(self, view: dict[str, Any]) -> None: ...
 
     def send_fills(self, fills: dict[str, Any]) -> None: ...
 
@@ -83,9 +87,12 @@ class Explaining:
         old, self._ticket = self._ticket, None
         stale, self._ahead = self._ahead, []
         try:
-            answered = self._answer is not None and self._answer[0] == wish.asked
-            if answered and self.scene and self.subjects.ready(wish):
-                assert self._answer is not None
+            known = next(
+                (it for it in (self._answer, self._plain) if it is not None and it[0] == wish.asked),
+                None,
+            )
+            if known is not None and self.scene and self.subjects.ready(wish):
+                self._answer = known
                 scene: Scene | None = await self._look(wish)
                 await self._fill(turn, wish, scene, self._answer[1])
             else:
@@ -104,6 +111,7 @@ class Explaining:
                     ticket.cancel()
         if turn == self._turn and scene is not None:
             await self._share(turn, wish, scene)
+            await self._cut(turn, wish, scene)
             await self._fills(turn, wish)
         if turn == self._turn and scene is not None and ahead:
             await asyncio.sleep(PREFETCH_AFTER_S)
@@ -119,6 +127,7 @@ class Explaining:
             scene, services = self.subjects.scene(wish), self.subjects.services_of(wish)
             compose(services, wish, scene, answer.maps, answer)
             region_shares(services, wish, scene, answer.maps)
+            cut_tables(services, wish, scene, answer.maps)
 
         def draw(future: Future[Answer]) -> None:
             if not future.exception():
@@ -305,6 +314,29 @@ class Explaining:
             return
         if turn == self._turn:
             self.screen.share(found)
+
+    async def _cut(self, turn: int, wish: Wish, scene: Scene) -> None:
+        """Send the tables of every K and threshold; they follow the view, nobody waits for them."""
+        if self._answer is None or wish.edit is not None:
+            return
+        services, maps = self.subjects.services_of(wish), self._answer[1].maps
+        found = await asyncio.get_running_loop().run_in_executor(
+            self.services.pool, cut_tables, services, wish, scene, maps
+        )
+        if turn == self._turn:
+            self.screen.cut(found)
+
+    async def keep_up(self, wish: Wish) -> Scene | None:
+        """Compose what the browser shows by itself already: another K or threshold of a view."""
+        turn = self._turn
+        if self._answer is None or self._answer[0] != wish.asked:
+            return None
+        scene = await self._look(wish)
+        view = await self._compose(wish, scene, self._answer[1].maps, self._answer[1])
+        if turn != self._turn:
+            return None
+        self.screen.keep(view)
+        return scene
 
     async def _look(self, wish: Wish) -> Scene:
         loop = asyncio.get_running_loop()

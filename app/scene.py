@@ -74,6 +74,11 @@ class Scene:
         """The mask's size in px; a twentieth of the image where there is no mask."""
         return self.mask_px or max(1, self.picture.shape[0] * self.picture.shape[1] // 20)
 
+    def k_end(self, chosen: int | None = None) -> int:
+        """The largest K on offer: a quarter of the image, or twice the mask, or what is chosen."""
+        area = self.picture.shape[0] * self.picture.shape[1]
+        return min(area, max(area // 4, 2 * self.mask_px, chosen or 0, 1))
+
     def of(self, region: str) -> Scene:
         """Return the same scene with another region as the mask; '' is the image's first one."""
         if not self.regions.names:

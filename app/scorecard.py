@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from xaieval.metrics import Rules, ceiling_key, parse_metric, score, topk_weights
+from xaieval.metrics import (
+    Rules,
+    above_threshold,
+    ceiling_key,
+    parse_metric,
+    score,
+    topk_weights,
+)
 from xaieval.render import data_uri, levels, topk_layer
 from xaieval.sanity import MARK, Verdict, marked
 from xaieval.types import Heatmap, Mask, Score
@@ -17,6 +24,8 @@ from xaieval.types import Heatmap, Mask, Score
 TIE = 1e-9
 """Two scores tie when they differ by at most this much, as in the win rates."""
 SHOWN = ("topk_overlap", "mass_accuracy", "pointing_game", "iou", "auroc")
+BINARISED = ("iou", "gt_coverage", "saliency_coverage")
+"""Scores of the pixels from a threshold on."""
 REASON_TEXT = {
     "empty-mask": "the mask is empty",
     "full-mask": "the mask covers the whole image",
@@ -52,31 +61,49 @@ def draw(heatmap: Heatmap) -> Drawn:
 
 @dataclass(frozen=True)
 class Topk:
-    """A Top-K overlay as a PNG, and how many of the K lie in the mask (px; None without one)."""
+    """The overlay of a map's strongest pixels as a PNG: the K highest, or those at a threshold.
+
+    ``hits``: how many of the ``k`` lie in the mask (px; None without one).
+    """
 
     k: int
     src: str
     hits: float | None
+    threshold: float | None = None
 
 
-def draw_topk(heatmap: Heatmap, mask: Mask | None, k: int) -> Topk:
-    """Mark the K strongest pixels of a heatmap against its mask."""
-    weights = topk_weights(heatmap.values, k)
+def draw_topk(
+    heatmap: Heatmap, mask: Mask | None, k: int, threshold: float | None = None
+) -> Topk:
+    """Mark the K strongest pixels of a heatmap against its mask, or all from a threshold on."""
+    if threshold is None:
+        weights = topk_weights(heatmap.values, k)
+    else:
+        weights = above_threshold(heatmap.values, threshold).astype(np.float32)
+        k = int(weights.sum())
     hits = None if mask is None else float(weights[mask].sum())
-    return Topk(k, data_uri(topk_layer(weights, mask)), hits)
+    return Topk(k, data_uri(topk_layer(weights, mask)), hits, threshold)
 
 
-def shown_metrics(metric: str, k: int | None) -> tuple[str, ...]:
+def shown_metrics(metric: str, k: int | None, threshold: float | None = None) -> tuple[str, ...]:
     """Return the metric keys of a card, the ranking one first.
 
-    With a K of one's own, Top-K overlap becomes the precision at that K.
+    With a K of one's own, Top-K overlap becomes the precision at that K; with a threshold the
+    scores of a set of pixels are those at it.
     """
-    keys = tuple(dict.fromkeys((metric, *SHOWN)))[:5]
-    return keys if k is None else tuple(at_k(key, k) for key in keys)
+    first = BINARISED if threshold is not None else ()
+    keys = tuple(dict.fromkeys((metric, *first, *SHOWN)))[:5]
+    return tuple(at_k(key, k, threshold) for key in keys)
 
 
-def at_k(metric: str, k: int | None) -> str:
-    """Return the metric that is meant when a K is chosen."""
+def at_k(metric: str, k: int | None, threshold: float | None = None) -> str:
+    """Return the metric that is meant when a K or a threshold is chosen.
+
+    >>> at_k("topk_overlap", 9), at_k("iou", None, 0.25)
+    ('precision@K=9', 'iou[minmax>=0.25]')
+    """
+    if metric in BINARISED and threshold:
+        return f"{metric}[minmax>={threshold:g}]"
     return f"precision@K={k}" if metric == "topk_overlap" and k is not None else metric
 
 
@@ -209,6 +236,9 @@ def metric_label(metric: str) -> str:
     call = parse_metric(metric)
     if call.name == "precision":
         return f"Top-{call.options['K']} precision"
+    binarisation = str(call.options.get("binarisation", ""))
+    if binarisation.startswith("minmax>="):
+        return f"{call.spec.label} at {float(binarisation[8:]):.2f}"
     return call.label
 
 
@@ -250,7 +280,8 @@ def card(
     winner = place is not None and place.rank == 1
     if place is not None:
         text = f"{'=' if place.tied else ''}{ordinal(place.rank)}"
-        badges.append({"text": f"★ {text}" if winner else text, "kind": "first" if winner else ""})
+        text = f"★ {text}" if winner else text
+        badges.append({"text": text, "kind": "first" if winner else "", "place": True})
     elif baseline:
         badges.append({"text": "baseline", "kind": "", "title": "A reference line: never wins."})
     elif not competes:
@@ -262,6 +293,8 @@ def card(
     ]
     if rows:
         rows[0]["ranks"] = True
+        if topk.threshold is not None:
+            rows.append(size_row(topk))
     hits = "" if topk.hits is None else f", {topk.hits:.0f} of them in the mask"
     return {
         "key": key,
@@ -275,8 +308,9 @@ def card(
         "low": drawn.low,
         "high": drawn.high,
         "heat_alt": f"Heatmap of {label} over the image",
-        "topk": {"id": f"top-{identity}-{topk.k}-{region}", "src": topk.src},
+        "topk": {"id": f"top-{identity}-{topk.k}-{topk.threshold}-{region}", "src": topk.src},
         "topk_alt": f"The {topk.k} strongest pixels of {label}{hits}",
+        "cut": f"cut-{identity}-{region}",
         "rows": rows,
         "note": " ".join(filter(None, (mask_note, _signed(drawn), _conserved(drawn.heatmap)))),
     }
@@ -304,6 +338,20 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
+def size_row(topk: Topk) -> dict[str, Any]:
+    """Return the line that says how many pixels a threshold leaves."""
+    text = f"{topk.k:,} px".replace(",", "\u2009")
+    title = "Pixels of the map from the threshold on"
+    return {"cut": "size", "label": "Pixels", "title": title, "text": text}
+
+
+def _row_label(metric: str) -> str:
+    """Return a score's name without the K or threshold that stands above the cards."""
+    if metric.startswith("precision@"):
+        return "Precision at K"
+    return parse_metric(metric).spec.label if "[minmax>=" in metric else metric_label(metric)
+
+
 def score_row(metric: str, found: Score, share: float, best: Score | None = None) -> dict[str, Any]:
     """Return one line of a card's table: text, bar length 0..1, where a constant map lies.
 
@@ -328,7 +376,7 @@ def score_row(metric: str, found: Score, share: float, best: Score | None = None
         )
     return {
         "metric": metric,
-        "label": "Precision at K" if metric.startswith("precision@") else metric_label(metric),
+        "label": _row_label(metric),
         "title": title,
         "text": "–" if undefined else value_text(metric, found.value),
         "share": length,

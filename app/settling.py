@@ -52,6 +52,11 @@ class Settling:
         self.trouble: tuple[str, str] | tuple[()] = ()
         self.busy = False
 
+    @property
+    def item(self) -> Item | None:
+        """The image that is shown."""
+        return next((item for item in self.items if item.id == self.state.image), None)
+
     def settle(self) -> None:
         """Bring every value of the state into what there is, and the widgets after it."""
         self.busy = True
@@ -210,17 +215,20 @@ class Settling:
             select.param.update(groups=groups, value=value, disabled_options=absent)
 
     def settle_scene(self, scene: Scene) -> None:
-        """Offer the image's regions; fit the K slider: up to a quarter of it, or twice the mask."""
-        area = scene.picture.shape[0] * scene.picture.shape[1]
-        end = min(area, max(area // 4, 2 * scene.mask_px, self.state.k or 0))
-        value = min(self.state.k or scene.default_k, area)
+        """Offer the image's regions; fit the slider of K and threshold to it."""
+        end = scene.k_end(self.state.k)
         self.busy = True
         try:
             if self.catalogue is not None and len(known := self.regions_here(self.catalogue)) > 1:
                 self._offer_regions(self.catalogue, region_names(scene, known))
-            if (self.controls.k.end, self.controls.k.value) != (end, value):
-                self.controls.k.param.update(end=end, value=value)
-            self.controls.k_reset.disabled = self.state.k is None
+            self.controls.steer.show(
+                k=min(self.state.k or scene.default_k, end),
+                usual=scene.default_k,
+                end=end,
+                chosen=self.state.k is not None,
+                threshold=self.state.threshold,
+                sample=scene.sample_id,
+            )
         finally:
             self.busy = False
 

@@ -38,6 +38,7 @@ ASKING = (
     "metric",
     "region",
     "k",
+    "threshold",
     "edit",
 )
 THUMBS_AROUND = 20
@@ -53,11 +54,12 @@ class ExplorePage(pn.viewable.Viewer):
         super().__init__()
         self.state, self.services = state, services
         self._thumbs_sent: set[str] = set()
+        self._shown_by_browser = False  # the cut that is being set: nothing is to be sent
         self._missed: set[str] = set()  # what changed while another page was shown
         self.cards = Cards(self._on_action)
         self.strip = Strip(self._on_choose)
         self.explaining = Explaining(services, self.cards)
-        self.controls = Controls(state)
+        self.controls = Controls(state, self._on_cut)
         self.own = OwnImages()
         self.whatif = WhatIf(state, services, self.cards, self.own, self._show_again)
         self.settling = Settling(state, services, self.controls, self.strip, self.own)
@@ -98,8 +100,6 @@ class ExplorePage(pn.viewable.Viewer):
             widget.param.watch(lambda event, name=name: self._set(name, event.new), "value")
         panel.methods.param.watch(self._on_methods, "value")
         panel.add_method.param.watch(self._on_add_method, "value")
-        panel.k.param.watch(lambda event: self._set("k", int(event.new)), "value")
-        panel.k_reset.on_click(lambda _: self._set("k", None))
 
     def _set(self, name: str, value: Any) -> None:
         if not self.settling.busy:
@@ -121,6 +121,18 @@ class ExplorePage(pn.viewable.Viewer):
             return
         shown = {*(self.state.methods or self.settling.catalogue.first_methods), event.new}
         self._set("methods", tuple(key for key in self.settling.catalogue.methods if key in shown))
+
+    def _on_cut(self, kind: str, value: int, shown: bool, sample: str) -> None:
+        """Take over a K (px, 0 for the mask's size) or a threshold (hundredths)."""
+        item = self.settling.item
+        if self.settling.busy or item is None or item.sample_id != sample:
+            return  # chosen for an image that is gone
+        self._shown_by_browser = shown
+        if kind == "k":
+            self.state.param.update(k=value or None, threshold=None)
+        else:
+            self.state.param.update(k=None, threshold=min(max(value, 1), 100) / 100)
+        self._shown_by_browser = False
 
     def _on_choose(self, image: str) -> None:
         self._set("image", image)
@@ -152,6 +164,9 @@ class ExplorePage(pn.viewable.Viewer):
 
     def _on_state(self, *events: param.parameterized.Event) -> None:
         if self.settling.busy:
+            return
+        if self._shown_by_browser:
+            pn.state.execute(self._keep_up)
             return
         self._missed |= {event.name for event in events}
         if self.state.page == self.id:  # else nobody looks: catch up when the page is shown again
@@ -207,6 +222,7 @@ class ExplorePage(pn.viewable.Viewer):
             compete=catalogue.compete,
             metric=state.metric,
             k=k,
+            threshold=state.threshold,
             region=state.region or (OWN_MASK if own and masked else catalogue.default_region),
             regions=(*(() if own else catalogue.regions), *masked),
             subject=subject,
@@ -223,8 +239,17 @@ class ExplorePage(pn.viewable.Viewer):
 
     def _shown(self) -> Wish | None:
         """Return the view that is asked for at the moment."""
-        item = next((it for it in self.settling.items if it.id == self.state.image), None)
-        return None if item is None else self._wish(item, k=self.state.k)
+        item = self.settling.item
+        if item is None:
+            return None
+        return self._wish(item, k=self.state.k, edit=self.state.edit)
+
+    async def _keep_up(self) -> None:
+        """Follow what the browser has done by itself."""
+        wish = self._shown()
+        scene = None if wish is None else await self.explaining.keep_up(wish)
+        if scene is not None:
+            self.settling.settle_scene(scene)
 
     async def _refresh(self) -> None:
         """Show what the state asks for; the newest call wins."""

@@ -16,7 +16,7 @@ export function render({model, el: host}) {
   stage.grid = el("div", "wall", root);
   stage.regions = makeRegions(stage);
   stage.features.push(stage.band, makeCards(stage), stage.regions, makeInspector(stage),
-    makePainting(stage), ...FEATURES.map((make) => make(stage)));
+    makePainting(stage), makeLookup(stage), ...FEATURES.map((make) => make(stage)));
   makePointer(stage);
 
   // Decode everything first, then swap it in within one frame.

@@ -80,18 +80,21 @@ def test_pick_class_image_and_method_then_move_k(open_page: OpenPage, server: st
     page.get_by_role("button", name="Random", exact=True).click()
     expect(page.locator("article[data-method=random]")).to_have_count(0)
 
-    top = page.locator("article[data-method=gradcam] .well.topk img.layer")
-    overlay, score = top.get_attribute("src"), first_score(page)
-    slider = page.get_by_role("slider", name="K")
+    top = page.locator("article[data-method=gradcam] .well.topk")
+    overlay, score = top.locator("img.layer").get_attribute("src"), first_score(page)
+    k = str(stage(page).get_attribute("data-k"))
+    slider = page.get_by_role("slider", name="K", exact=True)
     slider.focus()
     for _ in range(3):
         page.keyboard.press("PageUp")
-    expect(top).not_to_have_attribute("src", str(overlay))
+    expect(stage(page)).not_to_have_attribute("data-k", k)
     expect(page.locator("article[data-method=gradcam] tr.ranks th")).to_contain_text(
         "Precision at K"
     )
     page.get_by_role("button", name="K = mask size").click()
-    expect(top).to_have_attribute("src", str(overlay))
+    settled(page, k=k)
+    expect(top.locator("img.layer")).to_have_attribute("src", str(overlay))
+    expect(top.locator("img.layer")).to_be_visible()
     assert first_score(page) == score
 
 
@@ -212,7 +215,7 @@ def test_a_link_restores_the_view(open_page: OpenPage, server: str) -> None:
     page.wait_for_url(re.compile("seed=seed-43"))
     choose(page, "Explained class", "cut")
     page.wait_for_url(re.compile("target=cut"))
-    slider = page.get_by_role("slider", name="K")
+    slider = page.get_by_role("slider", name="K", exact=True)
     slider.focus()
     page.keyboard.press("PageUp")
     page.wait_for_url(re.compile(r"k=\d+px"))

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from xaieval.errors import MetricError
 from xaieval.metrics import score, topk_weights
-from xaieval.metrics.tables import STEPS, k_table, place_table, threshold_table
+from xaieval.metrics.tables import STEPS, above_threshold, k_table, place_table, threshold_table
 
 SHAPE = (4, 5)
 FEW = st.sampled_from([-2.0, -0.5, 0.0, 0.25, 1.0, 3.0])  # ties, signs, flat and zero maps
@@ -59,6 +59,10 @@ def test_every_threshold_is_what_score_says(heatmap: Any, mask: Any) -> None:
             assert same(float(getattr(table, name)[step]), value)
             assert table.reason == reason
         inside = table.steps >= step
+        if heatmap.min() == heatmap.max():
+            assert not above_threshold(heatmap, step / STEPS).any()
+        else:
+            assert np.array_equal(above_threshold(heatmap, step / STEPS), inside)
         if table.reason not in ("flat-map", "zero-map") and heatmap.min() != heatmap.max():
             assert table.size[step] == inside.sum()
             assert table.hits[step] == (inside & mask).sum()

@@ -28,6 +28,7 @@
         precision at K = hits / K, recall at K = hits / |mask|
     k_table(heatmap, mask, end) -> KTable           the Top-K set and its scores at K = 1..end
     threshold_table(heatmap, mask) -> ThresholdTable    S and its scores at t = 0, 0.01, .., 1
+    above_threshold(heatmap, share) -> bool (H, W)
     place_table(values (M, n), *, higher_is_better=True, tie=1e-9) -> int64 (M, n)
     topk_weights(heatmap, k) -> float32 (H, W): 1 in, 0 out, (K - g) / e for the tied group
     Evaluator              protocol: a model and a method at work on some pictures
@@ -59,6 +60,7 @@ from xaieval.metrics.spec import MetricCall, MetricSpec
 from xaieval.metrics.tables import (
     KTable,
     ThresholdTable,
+    above_threshold,
     k_table,
     place_table,
     threshold_table,
@@ -80,6 +82,7 @@ __all__ = [
     "Scores",
     "Subject",
     "ThresholdTable",
+    "above_threshold",
     "ceiling_key",
     "completeness",
     "expected_hits",

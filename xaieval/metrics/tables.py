@@ -184,6 +184,23 @@ def threshold_table(heatmap: Any, mask: Any) -> ThresholdTable:
     )
 
 
+def above_threshold(heatmap: Any, share: float) -> npt.NDArray[np.bool_]:
+    """Return the set {min-max normalised map >= share}: bool (H, W).
+
+    All pixels at 0; none where every value is the same.
+
+    >>> above_threshold(np.array([[4, 2], [1, 0]], np.float32), 0.5).tolist()
+    [[True, True], [False, False]]
+    """
+    ranked = _ranking(heatmap, None).map
+    if ranked.reason is not None:
+        return np.zeros(ranked.shape, bool)
+    if share <= 0:
+        return np.ones(ranked.shape, bool)
+    border = threshold(ranked, f"minmax>={share:g}")
+    return (ranked.flat >= border).reshape(ranked.shape)
+
+
 def place_table(values: Floats, *, higher_is_better: bool = True, tie: float = 1e-9) -> Ints:
     """Return the place of each method in each column: 1 is best, 0 where the score is NaN.
 
