@@ -150,13 +150,13 @@ function makeWhatIf(stage) {
     original = false;
     send("");
   }
-  function setTool(wanted) {
+  function setTool(wanted, {focus = true} = {}) {
     if (wanted && wanted !== tool) { brush.read(""); }
     tool = wanted;
     brush.active = Boolean(tool);
     if (tool === "mask" && place.value === "brush") { place.value = ""; }
     controls();
-    if (tool) { brush.focus(); }
+    if (tool && focus) { brush.focus(); }
   }
   function unfold(on) {
     open = on;
@@ -168,7 +168,7 @@ function makeWhatIf(stage) {
   function controls() {
     const told = model.whatif || {};
     const view = stage.view || {};
-    panel.hidden = !(view.picture || told.own);
+    panel.hidden = !(view.picture || told.own || asked);
     disclosure.setAttribute("aria-expanded", String(open));
     body.hidden = !open;
     brushes.hidden = !tool;
@@ -242,7 +242,7 @@ function makeWhatIf(stage) {
       if (part.startsWith("brush=")) {
         open = true;
         choosePlace("brush");
-        setTool("edit");
+        setTool("edit", {focus: false});
         brush.read(part.slice("brush=".length));
       } else {
         if (asked) { open = true; }
