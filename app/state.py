@@ -61,7 +61,7 @@ class AppState(param.Parameterized):
     scale = param.Selector(default="each", objects=list(SCALES))
     display = param.Selector(default="minmax", objects=list(DISPLAYS), doc="what colours mean")
     threshold = param.Number(
-        default=None, allow_None=True, bounds=(0, 1), doc="of the min-max map; None: cut by K"
+        default=None, allow_None=True, bounds=(0.01, 1), doc="of the min-max map; None: cut by K"
     )
     swipe = param.ClassSelector(default=(), class_=tuple, doc="() or two method keys in one well")
     measure = param.String(default="", doc="Parts, Compare: the score; '' is a regional one")
@@ -274,6 +274,7 @@ class Field:
 
 
 _opacity = _number(r"(\d+)pct", 0, 100)
+_share = _number(r"(\d+)pct", 1, 100)
 FIELDS = (
     Field("page", "page", _one_of(*PAGES), hint=", ".join(PAGES)),
     Field("study", "study", _text, hint="the id of an opened study"),
@@ -300,9 +301,9 @@ FIELDS = (
     Field(
         "threshold",
         "threshold",
-        lambda text: _opacity(text) / 100,
+        lambda text: _share(text) / 100,
         lambda value: f"{round(value * 100)}pct",
-        "0pct to 100pct",
+        "1pct to 100pct",
     ),
     Field("swipe", "swipe", _pair, " ".join, "two method ids joined by +"),
     Field("measure", "measure", _text, hint="a metric id"),

@@ -103,12 +103,23 @@ class Screen:
         self.views: list[dict[str, Any]] = []
 
         self.shares: list[dict[str, Any]] = []
+        self.cuts: list[dict[str, Any]] = []
+        self.kept: list[dict[str, Any]] = []
 
     def display(self, view: dict[str, Any]) -> None:
         self.views.append(view)
 
     def share(self, shares: dict[str, Any]) -> None:
         self.shares.append(shares)
+
+    def cut(self, tables: dict[str, Any]) -> None:
+        self.cuts.append(tables)
+
+    def keep(self, view: dict[str, Any]) -> None:
+        self.kept.append(view)
+
+    def send_fills(self, fills: dict[str, Any]) -> None:
+        raise AssertionError("nothing was edited")
 
 
 class Stage:
