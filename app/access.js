@@ -25,6 +25,11 @@ const MENDS = [
     node.setAttribute("role", "heading");
     node.setAttribute("aria-level", "1");
   }],
+  // An open select says it is a listbox, but holds menu items: the list is named what its items are.
+  ["ul[role=listbox]:has(> [role=menuitem])", (node) => { node.setAttribute("role", "menu"); }],
+  ["ul[role=menu] > .MuiListSubheader-root:not([role])", (node) => {
+    node.setAttribute("role", "presentation");
+  }],
   ["main .MuiToolbar-root h5:not([role])", (node) => { node.setAttribute("role", "presentation"); }],
 ];
 

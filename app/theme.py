@@ -13,7 +13,7 @@ from typing import Any
 from xaieval.render import TOPK_COLOURS
 
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif'
-ACCENT = {"light": "#0a6c86", "dark": "#63c7e0"}
+ACCENT = {"light": "#085a70", "dark": "#63c7e0"}
 INK = {"light": "#17191c", "dark": "#e9eaec"}
 QUIET = {"light": "#565a60", "dark": "#a2a6ac"}
 PAGE = {"light": "#e3e5e7", "dark": "#191b1e"}
@@ -82,6 +82,8 @@ def _mode(mode: str) -> dict[str, Any]:
                     }
                 }
             },
+            "MuiMenu": {"defaultProps": {"transitionDuration": 0}},
+            "MuiPopover": {"defaultProps": {"transitionDuration": 0}},
             "MuiToggleButton": {"styleOverrides": {"root": {"color": INK[mode]}}},
             "MuiLinearProgress": {"defaultProps": {"aria-label": "Progress"}},
             "MuiCircularProgress": {"defaultProps": {"aria-label": "Progress"}},
@@ -95,7 +97,7 @@ THEME = {"light": _mode("light"), "dark": _mode("dark")}
 TOKENS = f"""
 :host {{
   --ink: var(--panel-on-background-color, {INK["light"]});
-  --quiet: color-mix(in srgb, var(--ink) 68%, transparent);
+  --quiet: color-mix(in srgb, var(--ink) 72%, transparent);
   --line: color-mix(in srgb, var(--ink) 14%, transparent);
   --page: var(--panel-background-color, {PAGE["light"]});
   --raised: color-mix(in srgb, var(--page) 90%, var(--ink) 3%);

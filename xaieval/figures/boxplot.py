@@ -25,6 +25,7 @@ from xaieval.figures.axes import short_name, style_axes
 from xaieval.figures.boxes import Boxes, count_text, head_text
 from xaieval.figures.chart_names import wrapped
 from xaieval.figures.palette import INKS, Ink, Mode, Origin, method_colours, method_marks
+from xaieval.figures.spoken import spoken
 
 _SIZES = {"square": 5.8, "triangle": 7.5, "inverted_triangle": 7.5, "star": 9.0}  # look equal
 _FOOT_PX = 44  # the methods' names below the last row
@@ -94,6 +95,28 @@ def win_rate_figure(
     )
     return BoxFigure(tuple(rows), box_source, point_source)
 
+
+TAPPED = "xaieval-tap"
+"""Event on the browser's window: ``detail.id`` of the point or box tapped, '' for none."""
+
+_TELL = """
+const {x, y} = cb_obj;
+const px = fig.inner_width / (fig.x_range.end - fig.x_range.start);
+const py = fig.inner_height / (fig.y_range.end - fig.y_range.start);
+let id = "", nearest = 10;
+const p = points.data;
+for (let i = 0; i < p.id.length; i++) {
+  if (p.split[i] !== split) continue;
+  const far = Math.hypot((p.x[i] - x) * px, (p.value[i] - y) * py);
+  if (far <= nearest) { nearest = far; id = p.id[i]; }
+}
+const b = boxes.data, slack = 4 / py;
+for (let i = 0; i < b.id.length && !id; i++) {
+  if (b.split[i] === split && x >= b.left[i] && x <= b.right[i]
+      && y >= b.q1[i] - slack && y <= b.q3[i] + slack) id = b.id[i];
+}
+window.dispatchEvent(new CustomEvent(event, {detail: {id}}));
+"""
 
 _SAME_SEED = """
 const chosen = cb_obj.indices;
@@ -183,6 +206,7 @@ def _box_row(
         tools="",
         toolbar_location=None,
         name=f"win-rate-{split}",
+        html_attributes=spoken(f"{value_label} per class and method, split {split}"),
         min_border=0,
         outline_line_color=None,
         background_fill_alpha=0,
@@ -251,6 +275,8 @@ def _box_row(
         HoverTool(renderers=[box], tooltips=_BOX_HOVER),
         TapTool(renderers=[point, box]),
     )
+    told = {"points": point_source, "boxes": box_source, "split": split, "fig": fig}
+    fig.js_on_event("tap", CustomJS(args=told | {"event": TAPPED}, code=_TELL))
     _axes(fig, data, split, labels=labels, ink=ink, slot=slot, value_label=value_label)
     fig.xaxis[1].visible = last  # the rows share their methods' names
     return fig

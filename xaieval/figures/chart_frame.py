@@ -15,6 +15,7 @@ from xaieval.figures.chart import Chart
 from xaieval.figures.chart_names import columns_for, fitted
 from xaieval.figures.chart_parts import Parts
 from xaieval.figures.palette import Ink
+from xaieval.figures.spoken import spoken
 
 SIGN_PX = 7.0  # mean width of a sign at 12 px
 _LINE_PX = 15
@@ -35,6 +36,7 @@ def empty_figure(
         tools="",
         toolbar_location=None,
         name=f"chart-{chart.id}",
+        html_attributes=spoken(chart.title),
         outline_line_color=None,
         background_fill_color=ink.band,
         border_fill_alpha=0,

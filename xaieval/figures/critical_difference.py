@@ -19,6 +19,7 @@ from bokeh.plotting import figure
 from xaieval.figures.axes import FONT
 from xaieval.figures.palette import INKS, Mode, Origin, method_colours, method_marks
 from xaieval.figures.printed import LETTERS, STYLE, new_figure
+from xaieval.figures.spoken import spoken
 from xaieval.stats import Nemenyi
 
 WIDTH_PX = 760
@@ -114,6 +115,7 @@ def draw_critical_difference(
         tools="",
         toolbar_location=None,
         name="critical-difference",
+        html_attributes=spoken("Critical-difference diagram: mean ranks of the methods"),
         min_border=0,
         outline_line_color=None,
         background_fill_alpha=0,

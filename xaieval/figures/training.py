@@ -13,6 +13,7 @@ import pandas as pd
 from xaieval.figures.axes import style_axes
 from xaieval.figures.curves import QUANTITIES, curve_floor, curve_table, wants_log
 from xaieval.figures.palette import INKS, Mode
+from xaieval.figures.spoken import spoken
 
 _DOTTED = 12  # so few epochs are marked one by one; a single one would be no line at all
 
@@ -85,6 +86,7 @@ def curve_figure(
     )
     fig = hv.render(overlay, backend="bokeh")
     fig.name = f"curve-{quantity}"
+    fig.html_attributes = spoken(f"{quantity.replace('_', ' ')} over epochs, mean over the seeds")
     fig.background_fill_alpha = fig.border_fill_alpha = 0
     fig.outline_line_color = None
     fig.xgrid.grid_line_color = None
