@@ -19,7 +19,15 @@ from xaieval.export.files import (
     sidecar,
 )
 from xaieval.export.latex import cell_text, frame_latex, is_numeric
-from xaieval.export.sheet import SHEET_FORMATS, make_sheet, sheet_bytes, sheet_name
+from xaieval.export.sheet import (
+    SHEET_FORMATS,
+    make_sheet,
+    sheet_bytes,
+    sheet_command,
+    sheet_name,
+    sheet_sidecar,
+)
+from xaieval.export.sheet_options import SheetOptions
 from xaieval.figures.saving import FIGURE_FORMATS
 
 __all__ = [
@@ -28,6 +36,7 @@ __all__ = [
     "SHEET_FORMATS",
     "TABLE_FORMATS",
     "Exhibit",
+    "SheetOptions",
     "View",
     "accuracy_table",
     "cell_text",
@@ -42,7 +51,9 @@ __all__ = [
     "method_labels",
     "save",
     "sheet_bytes",
+    "sheet_command",
     "sheet_name",
+    "sheet_sidecar",
     "sidecar",
     "view_boxes",
 ]

@@ -110,8 +110,10 @@ def _panel(sheet: ImageSheet, panel: SheetPanel) -> str:
         text = f"no map: {panel.undefined}"
         return f"<figure><figcaption>{escape(panel.label)}: {escape(text)}</figcaption></figure>"
     of = f"{panel.label} on {sheet.sample_id}"
-    images = [_image(sheet, sheet.heat(panel), f"heatmap of {of}")]
-    if panel.weights is not None:
+    images = []
+    if sheet.look.show != "topk" or panel.weights is None:
+        images.append(_image(sheet, sheet.heat(panel), f"heatmap of {of}"))
+    if sheet.look.show != "heatmap" and panel.weights is not None:
         alt = f"Top-K overlay of {of}: hits, misses and false alarms"
         images.append(_image(sheet, sheet.topk(panel), alt))
     return (

@@ -87,9 +87,7 @@ def page_figure(
             va="bottom",
             linespacing=1.3,
         )
-        page.text(
-            1 - _MARGIN, 0.02, place, fontsize=sizes["small"], color=ink.muted, ha="right"
-        )
+        page.text(1 - _MARGIN, 0.02, place, fontsize=sizes["small"], color=ink.muted, ha="right")
         if figure is None:
             words = "\n".join(textwrap.wrap(text, 70))
             page.text(
@@ -107,9 +105,7 @@ def page_size(width_in: float, height_in: float) -> tuple[float, float]:
     >>> round(width / height, 6) == round(16 / 9, 6), height > 9
     (True, True)
     """
-    width = max(
-        WIDTH_IN, width_in / (1 - 2 * _MARGIN), height_in * RATIO / (1 - _HEAD - _FOOT)
-    )
+    width = max(WIDTH_IN, width_in / (1 - 2 * _MARGIN), height_in * RATIO / (1 - _HEAD - _FOOT))
     return width, width / RATIO
 
 
@@ -117,7 +113,7 @@ def pages_pdf(pages: Sequence[Figure], *, source: str) -> bytes:
     """Return pages as one PDF: vector, fonts inside, the same pages the same bytes."""
     stream = io.BytesIO()
     about = {"Subject": source, "Creator": f"xaieval {__version__}", "CreationDate": None}
-    with mpl.rc_context(STEADY), PdfPages(stream, metadata=about) as pdf:  # type: ignore[arg-type]
+    with mpl.rc_context(STEADY), PdfPages(stream, metadata=about) as pdf:
         for page in pages:
             pdf.savefig(page, dpi=300)
     return stream.getvalue()
@@ -132,9 +128,10 @@ def page_png(page: Figure, *, width_px: int) -> bytes:
 
 def _enlarged(figure: Figure) -> Figure:
     """Give a figure the size of its page; what was drawn stays as large, in the middle."""
-    if figure.get_suptitle():
-        figure.suptitle("")
-        figure._suptitle = None  # type: ignore[attr-defined]  # else its room stays
+    for text in figure.texts:
+        if text.get_text() == figure.get_suptitle():  # the page has a title of its own
+            text.set_in_layout(False)
+            text.set_visible(False)
     figure.draw_without_rendering()  # the layout is worked out here, once
     figure.set_layout_engine("none")
     width, height = (float(inch) for inch in figure.get_size_inches())

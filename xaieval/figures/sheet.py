@@ -16,15 +16,62 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path as MplPath
 
+from xaieval.errors import ConfigError, unknown
 from xaieval.figures.palette import INKS, Ink, method_colours
 from xaieval.figures.printed import STYLE, new_figure
-from xaieval.render import TOPK_COLOURS, outline_path, overlay, topk_overlay
+from xaieval.render import COLOUR_MAPS, TOPK_COLOURS, levels, outline_path, overlay, topk_overlay
 from xaieval.types import Image, Mask, Score
 
 TOPK_NAMES = {"hit": "hit", "miss": "miss", "false_alarm": "false alarm"}
+SHOWN = ("both", "heatmap", "topk")
+SCALES = ("each", "clipped", "shared")
+DISPLAYS = ("minmax", "raw", "signed")
+_CLIPPED = 0.005  # of a map's pixels may lie above the colours' end, as on the page
 _COLUMNS = 4  # methods side by side; more go on below
 _CELL_IN = 1.75
 _LINE_IN = 0.125
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How a sheet draws: as the page does under the same names.
+
+    Attributes
+    ----------
+    colormap : str
+        A key of ``render.COLOUR_MAPS``; "signed" maps have their own.
+    opacity : float
+        Of the heatmap over the picture, 0 to 1.
+    show : {"both", "heatmap", "topk"}
+    scale : {"each", "clipped", "shared"}
+        Colours span each map's range, leave out its highest 0.5 %, or span all maps together.
+    display : {"minmax", "raw", "signed"}
+        What the colours mean: the map's own range, from zero to its largest value, or the same
+        distance on both sides of zero.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or an opacity outside 0 to 1.
+    """
+
+    colormap: str = "inferno"
+    opacity: float = 0.6
+    show: str = "both"
+    scale: str = "each"
+    display: str = "minmax"
+
+    def __post_init__(self) -> None:
+        for kind, name, known in (
+            ("colour map", self.colormap, COLOUR_MAPS),
+            ("view", self.show, SHOWN),
+            ("scale", self.scale, SCALES),
+            ("display", self.display, DISPLAYS),
+        ):
+            if name not in known:
+                raise unknown(kind, name, known)
+        if not 0 <= self.opacity <= 1:
+            raise ConfigError("not a valid opacity", expected="0 to 1", got=self.opacity)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,6 +130,15 @@ class ImageSheet:
     panels : tuple of SheetPanel
     wins_by : str
         The score that decides who wins.
+    look : Look
+    k : int
+        Pixels of the Top-K; 0 for the mask's size.
+    threshold : float or None
+        Where the min-max normalised maps are cut instead.
+    edit : str
+        What was done to the picture, in words.
+    options : SheetOptions
+        What it was asked for with (``export.sheet_options``); None for a sheet made by hand.
     """
 
     study: str
@@ -100,6 +156,11 @@ class ImageSheet:
     region: str
     panels: tuple[SheetPanel, ...]
     wins_by: str = ""
+    look: Look = field(default_factory=Look)
+    k: int = 0
+    threshold: float | None = None
+    edit: str = ""
+    options: Any = None
 
     @property
     def has_mask(self) -> bool:
@@ -118,7 +179,37 @@ class ImageSheet:
     def heat(self, panel: SheetPanel) -> Image:
         """Return a method's heatmap over the picture."""
         assert panel.values is not None, panel.undefined
-        return overlay(self.picture, panel.values)
+        low, high = self.span(panel)
+        return overlay(
+            self.picture,
+            panel.values,
+            low=low,
+            high=high,
+            opacity=self.look.opacity,
+            colormap=self.look.colormap,
+        )
+
+    def span(self, panel: SheetPanel) -> tuple[float, float]:
+        """Return the values at the two ends of a panel's colours."""
+        assert panel.values is not None, panel.undefined
+        shown = [panel.values]
+        if self.look.scale == "shared":
+            shown = [other.values for other in self.panels if other.values is not None]
+        low = min(float(values.min()) for values in shown)
+        high = max(float(values.max()) for values in shown)
+        if self.look.scale == "clipped" and high > low:
+            counts = np.bincount(levels(panel.values).ravel(), minlength=256)
+            above = np.cumsum(counts[::-1])[::-1]  # pixels at a level or higher
+            few = above <= _CLIPPED * panel.values.size
+            few[:2] = False
+            top = int(np.argmax(few)) - 1 if few.any() else 255
+            high = low + (high - low) * max(top, 1) / 255
+        if self.look.display == "raw":
+            low = min(low, 0.0)
+        elif self.look.display == "signed":
+            end = max(abs(low), abs(high))
+            low, high = -end, end
+        return low, high
 
     def topk(self, panel: SheetPanel) -> Image:
         """Return what a method's K strongest pixels hit and miss, over the dimmed picture."""
@@ -147,13 +238,21 @@ class ImageSheet:
                 f"No mask of {self.region}: no pixel can be hit, so nothing is scored against it."
             )
         assert self.mask is not None
-        k = int(self.mask.sum())
+        size = int(self.mask.sum())
         text = (
-            f"White line: mask of {self.region}, {k} px, {self.area_share:.1%} of the picture "
-            f"(area share {self.area_share:.3f}: the overlap that chance gets). "
-            f"Top-K: the {k} strongest pixels of each map."
+            f"White line: mask of {self.region}, {size} px, {self.area_share:.1%} of the picture "
+            f"(area share {self.area_share:.3f}: the overlap that chance gets). {self.cut}"
         )
-        return f"{text} Wins are by {self.wins_by}." if self.wins_by else text
+        text = f"{text} Wins are by {self.wins_by}." if self.wins_by else text
+        return f"{text} {self.edit}" if self.edit else text
+
+    @property
+    def cut(self) -> str:
+        """Which pixels of a map count as shown, in words."""
+        if self.threshold is not None:
+            return f"Cut: what reaches {self.threshold:.0%} of each map's range."
+        k = self.k or (0 if self.mask is None else int(self.mask.sum()))
+        return f"Top-K: the {k} strongest pixels of each map."
 
 
 def score_text(score: Score) -> str:
@@ -178,12 +277,14 @@ def draw_sheet(sheet: ImageSheet) -> Figure:
             for start in range(0, max(len(sheet.panels), 1), _COLUMNS)
         ]
         columns = min(max(len(sheet.panels), 1), _COLUMNS) + 1
-        rows = 2 if sheet.has_mask else 1
+        cuts = any(panel.weights is not None for panel in sheet.panels)
+        rows = 2 if cuts and sheet.look.show == "both" else 1
         lines = max((len(panel.scores) for panel in sheet.panels), default=0)
-        text_in = (lines + 2) * _LINE_IN if sheet.has_mask else 0.0
+        text_in = (lines + 2) * _LINE_IN if sheet.has_mask and lines else 0.2
         height, width = sheet.picture.shape[:2]
         cell_in = _CELL_IN * height / width
-        ratios = [cell_in + 0.2, *([cell_in + text_in] if rows == 2 else [])] * len(bands)
+        first = cell_in + (0.2 if rows == 2 else 0.2 + text_in)
+        ratios = [first, *([cell_in + text_in] if rows == 2 else [])] * len(bands)
         figure = new_figure(_CELL_IN * columns, sum(ratios) + 1.0, "light")
         grid = figure.subplots(
             len(ratios), columns, squeeze=False, gridspec_kw={"height_ratios": ratios}
@@ -229,10 +330,13 @@ def _panel(
         text = "\n".join(textwrap.wrap(f"no map: {panel.undefined}", 26))
         top.text(0.5, 0.5, _plain(text), ha="center", va="center", fontsize=7, color=ink.muted)
         return
-    _show(top, sheet, sheet.heat(panel), panel.head, colour)
-    if below is None or panel.weights is None:
+    cut = sheet.look.show == "topk" and panel.weights is not None
+    _show(top, sheet, sheet.topk(panel) if cut else sheet.heat(panel), panel.head, colour)
+    if below is not None and panel.weights is not None:
+        _show(below, sheet, sheet.topk(panel), "", ink.text)
+    if not sheet.has_mask:
         return
-    _show(below, sheet, sheet.topk(panel), "", ink.text)
+    below = top if below is None else below
     below.set_anchor("N")
     names = "\n".join(panel.scores)
     values = "\n".join(map(score_text, panel.scores.values()))
