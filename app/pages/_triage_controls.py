@@ -95,7 +95,7 @@ class TriageControls:
             width=264,
             sizing_mode="stretch_height",
             margin=(12, 8, 16, 16),
-            sx={"gap": "10px", "paddingTop": "6px"},
+            sx={"gap": "10px", "paddingTop": "10px"},
             scroll="y",
         )
 

@@ -184,7 +184,7 @@ def columns(table: TriageTable, asked: Asked) -> list[dict[str, Any]]:
             "46px",
             "disagreement",
         ),
-        _column("surprise", "Surprise", ORDERS["surprise"].formula, "number", "54px", "surprise"),
+        _column("surprise", "Surprise", ORDERS["surprise"].formula, "number", "60px", "surprise"),
     ]
     if table.pattern_metrics:
         says = f"Shared Interest pattern of {table.pattern_method}"

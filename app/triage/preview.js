@@ -11,8 +11,9 @@ function preview(host, {act, step}) {
   const open = button("Explore", "key strong", keys, {key: "o", name: "Open in Explore", press: () => act("open")});
   const scroll = el("div", "scroll", root, {tabindex: "0", role: "group", "aria-label": "Image, scores, tags and notes"});
   const stage = el("div", "stage", scroll);
-  const words = el("div", "words", scroll);
+  const head = el("div", "words", scroll);
   const marks = el("div", "marks-of", scroll);
+  const rest = el("div", "words", scroll);
   let [shown, heated, row, fading] = [null, true, null, 0];
 
   // ---- writing: a field keeps its text until what it says is written
@@ -151,16 +152,17 @@ function preview(host, {act, step}) {
   }
 
   function paintWords(view) {
-    words.replaceChildren();
-    const title = text("h2", "", words, view.title);
+    head.replaceChildren();
+    rest.replaceChildren();
+    const title = text("h2", "", head, view.title);
     title.title = view.name;
-    const facts = el("p", "answer", words);
+    const facts = el("p", "answer", head);
     const found = text("b", view.correct ? "right" : "wrong", facts, view.correct ? "✓ right" : "✗ wrong");
     found.after(` ${view.answer}`);
-    if (view.note) { text("p", "note", words, view.note); }
-    if (view.retry) { button("Try again", "plain", words, {press: () => act("retry")}); }
+    if (view.note) { text("p", "note", head, view.note); }
+    if (view.retry) { button("Try again", "plain", head, {press: () => act("retry")}); }
     if (!view.scores.length) { return; }
-    const table = el("table", "scores", words);
+    const table = el("table", "scores", rest);
     const caption = el("caption", "", table);
     define(view.metric.label, view.metric.key, caption);
     caption.append(view.region ? ` on ${view.region}` : "", " of every method");
@@ -180,7 +182,7 @@ function preview(host, {act, step}) {
       const mark = text("td", "mark", line, it.best ? "best" : it.baseline ? "baseline" : "");
       if (!it.competes) { mark.title = "does not compete"; }
     }
-    const more = el("dl", "facts", words);
+    const more = el("dl", "facts", rest);
     for (const fact of view.facts) {
       text("dt", "", more, fact.name);
       const value = text("dd", "", more, fact.value);
@@ -201,7 +203,7 @@ function preview(host, {act, step}) {
     stage.classList.remove("waiting");
     shown = view;
     const none = !view.title;
-    words.hidden = marks.hidden = none;
+    head.hidden = marks.hidden = rest.hidden = none;
     if (none) {
       stage.replaceChildren();
       stage.dataset.state = "none";

@@ -17,10 +17,9 @@ function tools(host, {act, arrange}) {
   const layout = el("div", "switch", bar, {role: "group", "aria-label": "Show the queue as"});
   const layouts = Object.fromEntries([["table", "Table"], ["gallery", "Gallery"]].map(([name, words]) =>
     [name, button(words, "", layout, {press: () => arrange(name)})]));
-  const gap = el("span", "gap", bar);
+  const said = el("p", "said", bar, {role: "status"});
   const views = menu("Views", "s", "Saved views");
   const files = menu("Export", "e", "Files");
-  const said = el("p", "said", root, {role: "status"});
   let [timer, wait, pending] = [0, 0, 0];
 
   find.addEventListener("input", () => {
