@@ -19,8 +19,8 @@ _author = click.option("--author", help="Who writes. [default: XAIEVAL_AUTHOR or
 def tags() -> None:
     """Tags and notes of images, the same that the dashboard shows.
 
-    STUDY is a results folder, or the id of a study whose results are in results/ID. IMAGE is an image's
-    id, or its short form in links.
+    STUDY is a results folder, or the id of a study whose results are in results/ID. IMAGE is the
+    id of an image, or its short form in links.
     """
 
 
