@@ -32,6 +32,7 @@ OUTCOMES = ("counted", "won", "lost")
 LISTED = ("table", "gallery")
 CELLS = ("score", "lift")
 TIES = ("split", "first")
+UNITS = ("seed", "image")
 MOST_MODELS = 6
 LONGEST_EDIT = 1200
 """Characters of an edit that a link still holds."""
@@ -74,6 +75,7 @@ class AppState(param.Parameterized):
     method = param.String(default="", doc="Parts, Compare: the one method; '' is the study's first")
     models = param.ClassSelector(default=(), class_=tuple, doc="Compare: model ids, 2 to 6")
     ties = param.Selector(default="split", objects=list(TIES), doc="equal scores: who wins")
+    unit = param.Selector(default="seed", objects=list(UNITS), doc="Batch: a test's observation")
     answers = param.Selector(default="all", objects=list(ANSWERS), doc="Triage: whose predictions")
     pattern = param.String(default="", doc="Triage: a key of stats.PATTERNS; '' is every one")
     lines = param.ClassSelector(default=(), class_=tuple, doc="() or (high, covered, low)")
@@ -317,6 +319,7 @@ FIELDS = (
     Field("models", "models", _models, _write_names, "such as study/seed-42, joined by +, up to 6"),
     Field("edit", "edit", _edit, _write_edit, "such as erase:blur:region=mouth"),
     Field("ties", "ties", _one_of(*TIES), hint="split or first"),
+    Field("unit", "unit", _one_of(*UNITS), hint="seed or image"),
     Field("answers", "answers", _one_of(*ANSWERS), hint="all, correct or wrong"),
     Field("pattern", "pattern", _one_of(*PATTERNS), hint="a pattern such as distractor"),
     Field("lines", "lines", _lines, _write_lines, "such as high-0.5 covered-0.8 low-0.1"),

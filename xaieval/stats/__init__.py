@@ -39,7 +39,7 @@ from xaieval.stats.spread import (
 from xaieval.stats.stand_in import StandIn, stand_in
 from xaieval.stats.wilcoxon import Pair, holm, pairwise
 from xaieval.stats.win_intervals import win_intervals
-from xaieval.stats.wins import OVERALL, win_rates, win_shares
+from xaieval.stats.wins import OVERALL, outcome_counts, win_rates, win_shares
 
 __all__ = [
     "ALPHA",
@@ -83,6 +83,7 @@ __all__ = [
     "link_table",
     "needed_r",
     "nemenyi",
+    "outcome_counts",
     "over_images",
     "over_seeds",
     "paired_difference",

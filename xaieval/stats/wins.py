@@ -156,6 +156,35 @@ def win_rates(
     return table.loc[order.sort_values([*by, "last"], kind="stable").index].reset_index(drop=True)
 
 
+def outcome_counts(shares: Frame) -> Frame:
+    """Return how many images each method was counted on, won (alone or tied) and lost.
+
+    Parameters
+    ----------
+    shares : DataFrame
+        As from ``win_shares``: ``split, class, method_id, seed, share``; NaN takes no part.
+
+    Returns
+    -------
+    DataFrame
+        ``split, class, method_id, seed, n, won, lost``, n = won + lost; "overall" takes all
+        classes together. n is that of ``win_rates``.
+
+    >>> shares = pd.DataFrame({"split": "test", "class": "c", "method_id": "x", "seed": 1,
+    ...                        "share": [1.0, 0.5, 0.0, None]})
+    >>> outcome_counts(shares)[["class", "n", "won", "lost"]].values.tolist()
+    [['c', 3, 2, 1], ['overall', 3, 2, 1]]
+    """
+    keys = ["split", "class", "method_id", "seed"]
+    need(shares, [*keys, "share"])
+    rows = shares.dropna(subset="share")
+    rows = pd.concat([rows, rows.assign(**{"class": OVERALL})], ignore_index=True)
+    rows = rows.assign(won=rows["share"] > 0)
+    found = rows.groupby(keys, sort=False, observed=True)["won"].agg(n="count", won="sum")
+    found = found.astype(np.int64).reset_index()
+    return found.assign(lost=found["n"] - found["won"])
+
+
 def _wide(scores: Frame, methods: Sequence[str]) -> Frame:
     """Return one row per comparison and one column per method; a missing score is NaN."""
     need(scores, ["sample_id", "method_id", "value"])
