@@ -53,8 +53,14 @@ def print_chart(chart: Chart, *, format: str = "svg", mode: Mode = "light") -> b
         When the format is unknown.
     """
     with mpl.rc_context(STYLE):
-        figure = _heat(chart, mode) if chart.kind == "heat" else _plot(chart, mode)
+        figure = chart_figure(chart, mode=mode)
         return figure_bytes(figure, format=format, source=f"{chart.title}. {chart.caption}".strip())
+
+
+def chart_figure(chart: Chart, *, mode: Mode = "light") -> Any:
+    """Return the matplotlib figure of a chart, as ``print_chart`` writes it."""
+    with mpl.rc_context(STYLE):
+        return _heat(chart, mode) if chart.kind == "heat" else _plot(chart, mode)
 
 
 def _plot(chart: Chart, mode: Mode) -> Any:
