@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xaieval.backend import Answer
+from xaieval.digest import digest
 from xaieval.edits import Edit
 from xaieval.types import Score
 
@@ -123,11 +124,17 @@ def score_rows(
     return rows
 
 
+def edit_key(wish: Wish) -> str:
+    """Return what tells edited views apart in the browser."""
+    return digest(*map(str, wish.asked))[:12]
+
+
 def edit_view(wish: Wish, edited: Edited, labels: Mapping[str, str]) -> dict[str, Any]:
     """Return what the panel says of an edit whatever comes of it."""
     assert wish.edit is not None
     return {
         "text": wish.edit.text,
+        "key": edit_key(wish),
         "said": edit_text(wish.edit, labels),
         "share": f"{edited.share:.1%} of the image replaced",
         "note": edited.note,

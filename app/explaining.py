@@ -19,7 +19,7 @@ from xaieval.edits import FILLS
 from xaieval.errors import Cancelled, XaievalError
 from xaieval.types import Heatmap, Sample
 
-from .comparing_edits import fill_rows
+from .comparing_edits import edit_key, fill_rows
 from .composing import Wish, compose, cut_tables, region_shares
 from .scene import Scene
 from .services import Services
@@ -61,6 +61,7 @@ class Explaining:
         self._answer: tuple[tuple[object, ...], Answer] | None = None
         self.subjects = Subjects(services)
         self._plain: tuple[tuple[object, ...], Answer] | None = None  # before an edit
+        self._filled: tuple[object, ...] = ()  # whose fills were compared last
 
     def cancel(self) -> None:
         """Stop the work on the current wish; its cards say so."""
@@ -88,7 +89,11 @@ class Explaining:
         stale, self._ahead = self._ahead, []
         try:
             known = next(
-                (it for it in (self._answer, self._plain) if it is not None and it[0] == wish.asked),
+                (
+                    it
+                    for it in (self._answer, self._plain)
+                    if it is not None and it[0] == wish.asked
+                ),
                 None,
             )
             if known is not None and self.scene and self.subjects.ready(wish):
@@ -269,6 +274,8 @@ class Explaining:
         """Send what the other fills make of the prediction: one pass each, after the view."""
         if wish.edit is None or self._plain is None or self._answer is None:
             return
+        if self._filled == wish.asked:
+            return  # another K or region: sent already
         before, shown = self._plain[1], self._answer[1]
         if turn != self._turn or self.subjects.edited(wish).note:
             return
@@ -292,8 +299,9 @@ class Explaining:
             log.exception("no comparison of fills for %s", wish.sample_id)
             return
         if turn == self._turn:
+            self._filled = wish.asked
             ordered = {fill: found[fill] for fill in FILLS}
-            self.screen.send_fills({"of": wish.edit.text, **fill_rows(before, ordered)})
+            self.screen.send_fills({"of": edit_key(wish), **fill_rows(before, ordered)})
 
     async def _share(self, turn: int, wish: Wish, scene: Scene) -> None:
         """Send the shares in the regions; they follow the view, nobody waits for them."""

@@ -122,6 +122,7 @@ class WhatIf:
         }.get(action)
         if hear is None:
             return False
+        self._said = {}
         try:
             hear(value)
         except (XaievalError, ValueError, KeyError, TypeError) as error:

@@ -289,7 +289,7 @@ function makeWhatIf(stage) {
     const scores = of("score");
     table(result, scores[0]?.note ?? "", scores.map((it) => ({...it, note: ""})), heads);
     const fill = model.fills;
-    if (fill?.of !== found.text) { return; }
+    if (fill?.of !== found.key) { return; }
     el("span", "heading", byFill).textContent = `${fill.of_class} (${fill.before}) by fill:`;
     for (const row of fill.rows) {
       const item = el("span", "", byFill);
