@@ -53,13 +53,13 @@ class Columns:
         Whose score and alignment a row shows; None: the mean over the competing methods.
     """
 
-    results: Results
-    rows: Rows
-    metric: MetricCall
+    results: Results = field(repr=False)
+    rows: Rows = field(repr=False)
+    metric: MetricCall = field(repr=False)
     region: str
     methods: tuple[str, ...]
     compete: tuple[str, ...]
-    scores: Scores
+    scores: Scores = field(repr=False)
     method: str | None = None
     _held: dict[Any, Any] = field(default_factory=dict, repr=False)
 
