@@ -22,6 +22,7 @@ from . import _batch_html as html
 from ._batch_content import Content, compute
 from ._batch_export import Downloads
 from ._batch_run import RunPanel
+from ._batch_sensitivity import Question, SurvivalPanel
 from ._computed import Computed, action, loading, said
 
 ASKING = ("study", "split", "class_name", "metric", "ties", "images")
@@ -103,6 +104,9 @@ class BatchPage(pn.viewable.Viewer):
             for name in ("win-rates", "curves", "accuracy")
         }
         self._run = RunPanel(self.services, lambda: self.results, self._reopened)
+        self._survival = SurvivalPanel(
+            self.services, lambda: self.results, self._question, lambda: self._mode
+        )
         self._filled = pn.Column(
             self._head,
             self._section(
@@ -112,6 +116,7 @@ class BatchPage(pn.viewable.Viewer):
                 self._boxes,
             ),
             self._section("Mean and spread", self._downloads["win-rates"].table, self._table),
+            self._survival,
             self._section(
                 "Training",
                 self._downloads["curves"].figure,
@@ -243,6 +248,12 @@ class BatchPage(pn.viewable.Viewer):
             "win-rates", self._chosen_metric(), self.tie_rule, self.population, splits, classes
         )
 
+    def _question(self) -> Question:
+        """Return whose winner the page is about, for the sensitivity panel."""
+        view = self._current_view()
+        split = view.splits[-1] if view.splits else None
+        return Question(view.metric, view.region or None, split, view.population)
+
     def _reopened(self) -> None:
         """Show results that have grown."""
         self._computed.ask()
@@ -309,6 +320,7 @@ class BatchPage(pn.viewable.Viewer):
         self._accuracy.object = html.accuracy_html(content.accuracy, mode=mode)
         if list(self._body) != [self._filled]:
             self._body[:] = [self._filled]
+        self._survival.offer()
 
     def _recolour(self, event: param.parameterized.Event) -> None:
         self._mode = "dark" if event.new else "light"

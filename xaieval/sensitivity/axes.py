@@ -14,12 +14,19 @@ from xaieval.table import Table
 BINARISED = ("iou", "gt_coverage", "saliency_coverage")
 SCORES = ("topk_overlap", "mass_accuracy", "pointing_game", "iou", "auroc")
 STEPS_PX = (1, 2, 3, 4, 5)
+TIES = {
+    "expected": "expected",
+    "project_iml": "project_iml's",
+    "clevr_xai": "CLEVR-XAI's: the last",
+    "explanation_alignment": "the first",
+    "favourable": "those in the mask",
+}
 THRESHOLDS = {
-    "minmax>=0.5": "half of the range",
-    "mean+1std": "mean + 1 std",
-    "percentile=90": "highest 10 %",
-    "percentile=95": "highest 5 %",
-    "otsu": "Otsu",
+    "minmax>=0.5": "above half of the range",
+    "mean+1std": "above mean + 1 std",
+    "percentile=90": "of the highest 10 %",
+    "percentile=95": "of the highest 5 %",
+    "otsu": "by Otsu's threshold",
 }
 
 
@@ -102,7 +109,7 @@ def _threshold(asked: Asked) -> Sequence[Variant]:
     name = asked.metric.spec.id if asked.metric.spec.id in BINARISED else "iou"
     label = parse_metric(name).label
     found = [
-        Variant(f"{name}[{rule}]", f"{label}, {text}", Recipe(metric=f"{name}[{rule}]"))
+        Variant(f"{name}[{rule}]", f"{label} {text}", Recipe(metric=f"{name}[{rule}]"))
         for rule, text in THRESHOLDS.items()
     ]
     # of other scores, IoU at its usual threshold stands among the scores
@@ -119,7 +126,7 @@ def _ties(asked: Asked) -> Sequence[Variant] | str:
     kept = [part for part in tail.split(",") if part and not part.startswith("ties=")] if at else []
     now = str(asked.metric.options.get("ties", "expected"))
     return [
-        Variant(f"ties={rule}", rule.replace("_", " "), Recipe(metric=_tied(head, kept, rule)))
+        Variant(f"ties={rule}", TIES.get(rule, rule), Recipe(metric=_tied(head, kept, rule)))
         for rule in TIE_RULES
         if rule != now
     ]
