@@ -50,8 +50,10 @@ def step(page: Any, *, forward: bool = True) -> float:
     return clock(page, f'button[aria-label="{"Next" if forward else "Previous"} image"]')[1]
 
 
-def open_stage(page: Any, url: str, *, methods: tuple[str, ...] = (), split: str = "test") -> None:
-    """Open Explore and wait for its first whole view."""
+def open_stage(
+    page: Any, url: str, *, methods: tuple[str, ...] = (), split: str = "test", link: str = ""
+) -> None:
+    """Open Explore and wait for its first whole view; ``link``: further values, "&k=412px"."""
     chosen = f"&methods={'+'.join(methods)}" if methods else ""
-    page.goto(f"{url}?split={split}{chosen}")
+    page.goto(f"{url}?split={split}{chosen}{link}")
     page.wait_for_selector(READY, timeout=180_000)
