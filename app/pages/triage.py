@@ -17,6 +17,7 @@ from xaieval.journal import author_name
 from xaieval.stats.patterns import Thresholds
 from xaieval.study import Results
 
+from ..downloads import DRAWING
 from ..services import Services
 from ..state import ANY, AppState, write_link
 from ..triage.desk import Desk, Patterns
@@ -596,13 +597,13 @@ class TriagePage(pn.viewable.Viewer):
         content, kind = self._content, str(message.get("value"))
         if content is None:
             return
-        row, marks, dark = self._row(), self.diary.marks(), pn.config.theme == "dark"
+        row, marks = self._row(), self.diary.marks()
 
         async def run() -> None:
             trouble = ""
             try:
                 found = await asyncio.get_running_loop().run_in_executor(
-                    self.services.later, make_file, content, kind, row, marks, dark
+                    DRAWING, make_file, content, kind, row, marks
                 )
                 self.desk.file = {**found, "request": message.get("request", 0)}
             except (XaievalError, OSError) as error:
