@@ -16,7 +16,9 @@ BINS = 20
 POINTS = 5000
 
 
-def scatter_chart(table: TriageTable, rows: Rows, *, caption: str = "", limit: int = POINTS) -> Chart:
+def scatter_chart(
+    table: TriageTable, rows: Rows, *, caption: str = "", limit: int = POINTS
+) -> Chart:
     """Return some rows as points: confidence and score, right and wrong answers apart.
 
     Parameters
