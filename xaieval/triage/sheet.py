@@ -13,9 +13,8 @@ import pandas as pd
 from xaieval.digest import url_id
 from xaieval.journal import NO_MARKS, Marks
 from xaieval.stats.patterns import PATTERNS, Thresholds
-from xaieval.triage.columns import USUAL
+from xaieval.triage.columns import USUAL, Columns
 from xaieval.triage.filters import NO_TAGS
-from xaieval.triage.table import TriageTable
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ COLUMNS: dict[str, Column] = {column.id: column for column in _LIST}
 
 
 def frame(
-    table: TriageTable,
+    table: Columns,
     rows: npt.NDArray[np.int64] | Sequence[int],
     *,
     marks: Mapping[str, Marks] = NO_TAGS,
@@ -100,7 +99,7 @@ def frame(
 
 
 def winners(
-    table: TriageTable,
+    table: Columns,
     rows: npt.NDArray[np.int64],
     *,
     tie_rule: Literal["split", "first"] = "split",

@@ -13,9 +13,8 @@ from scipy.stats import rankdata
 from xaieval.errors import unknown
 from xaieval.journal import Marks
 from xaieval.stats.patterns import PATTERNS, Thresholds
-from xaieval.triage.columns import USUAL
+from xaieval.triage.columns import USUAL, Columns
 from xaieval.triage.filters import EVERY_ROW, NO_TAGS, Filters, kept
-from xaieval.triage.table import TriageTable
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -24,7 +23,7 @@ MEASURES = ("confidence", "score", "alignment", "misalignment", "disagreement", 
 """The columns that are numbers of a row, whatever the method."""
 
 
-def values_of(table: TriageTable, measure: str) -> Floats:
+def values_of(table: Columns, measure: str) -> Floats:
     """Return a column of numbers, (n,).
 
     Raises
@@ -38,7 +37,7 @@ def values_of(table: TriageTable, measure: str) -> Floats:
     return found
 
 
-def span_of(table: TriageTable, measure: str) -> tuple[float, float]:
+def span_of(table: Columns, measure: str) -> tuple[float, float]:
     """Return from where to where a measure's axis goes: its bounds where they are finite."""
     if measure != "score":
         return 0.0, 1.0
@@ -50,7 +49,7 @@ def span_of(table: TriageTable, measure: str) -> tuple[float, float]:
 
 
 def pattern_counts(
-    table: TriageTable,
+    table: Columns,
     filters: Filters = EVERY_ROW,
     *,
     thresholds: Thresholds = USUAL,
@@ -82,7 +81,7 @@ class Histogram:
 
 
 def histogram(
-    table: TriageTable, rows: Indices, *, measure: str = "score", bins: int = 40
+    table: Columns, rows: Indices, *, measure: str = "score", bins: int = 40
 ) -> Histogram:
     """Count some rows by a measure; the last bin holds its upper end."""
     values = values_of(table, measure)[rows]
@@ -110,7 +109,7 @@ class Scatter:
 
 
 def scatter(
-    table: TriageTable,
+    table: Columns,
     rows: Indices,
     *,
     x: str = "confidence",
@@ -168,7 +167,7 @@ class Agreement:
     n: npt.NDArray[np.int64]
 
 
-def agreement(table: TriageTable, rows: Indices) -> Agreement:
+def agreement(table: Columns, rows: Indices) -> Agreement:
     """Return the rank correlations between all methods' scores over some rows."""
     values = table.scores.values[rows]
     there = ~np.isnan(values)
