@@ -10,7 +10,7 @@ from typing import Any
 import param
 from panel.custom import JSComponent
 
-from xaieval.render import COLOUR_MAPS, colour_table
+from xaieval.render import COLOUR_MAPS, SIGNED, colour_table
 
 from .theme import TOKENS
 
@@ -42,7 +42,8 @@ def _text(name: str) -> str:
 
 
 def _tables() -> dict[str, str]:
-    return {n: base64.b64encode(colour_table(n).tobytes()).decode() for n in COLOUR_MAPS}
+    names = (*COLOUR_MAPS, SIGNED)
+    return {n: base64.b64encode(colour_table(n).tobytes()).decode() for n in names}
 
 
 class Cards(JSComponent):
@@ -62,6 +63,8 @@ class Cards(JSComponent):
     colormap = param.String(default="inferno")
     mode = param.String(default="both")
     scale = param.String(default="each")
+    shading = param.String(default="minmax", doc="what colours mean: minmax, raw or signed")
+    probe = param.Dict(default={}, doc="{at, view, values}: exact attributions of one pixel")
 
     _esm = "\n".join(_text(name) for name in SCRIPTS)
     _stylesheets = [TOKENS, *(_text(name) for name in STYLES)]  # noqa: RUF012
@@ -77,6 +80,11 @@ class Cards(JSComponent):
         """Send a view (``composing.compose`` says what is in it)."""
         self._full = view
         self._send()
+
+    @property
+    def shown(self) -> str:
+        """What names the maps of the view sent last."""
+        return str(self._full.get("cuts", ""))
 
     def share(self, shares: dict[str, Any]) -> None:
         """Send the shares of the view's maps in its regions."""

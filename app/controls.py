@@ -26,8 +26,8 @@ SMALL: dict[str, Any] = {"size": "small", "margin": 0, "sizing_mode": "stretch_w
 
 def drawing_widgets(
     state: AppState,
-) -> tuple[pmui.RadioButtonGroup, pmui.FloatSlider, pmui.Select, pmui.Select]:
-    """Return what decides how cards are drawn: view, opacity, colour map, scale."""
+) -> tuple[pmui.RadioButtonGroup, pmui.FloatSlider, pmui.Select, pmui.Select, pmui.Select]:
+    """Return what decides how cards are drawn: view, opacity, colour map, values, scale."""
     return (
         pmui.RadioButtonGroup(
             label="Show",
@@ -40,6 +40,12 @@ def drawing_widgets(
             label="Heatmap opacity", start=0, end=1, step=0.05, value=state.opacity, **SMALL
         ),
         pmui.Select(label="Colour map", options=list(COLOUR_MAPS), value=state.colormap, **SMALL),
+        pmui.Select(
+            label="Values",
+            options={"min–max": "minmax", "raw": "raw", "signed": "signed"},
+            value=state.display,
+            **SMALL,
+        ),
         pmui.Select(
             label="Scale",
             options={"each map": "each", "clip top 0.5 %": "clipped", "shared": "shared"},
@@ -73,7 +79,7 @@ class Controls:
             label="Methods", variant="filled", sx={"gap": "4px"}, stylesheets=[HIDE_LABEL], **SMALL
         )
         self.add_method = pmui.Select(label="Add a method", **SMALL)
-        self.view, self.opacity, self.colormap, self.scale = drawing_widgets(state)
+        self.view, self.opacity, self.colormap, self.display, self.scale = drawing_widgets(state)
 
     def bar(self) -> pn.viewable.Viewable:
         """Return the row above the cards: what is looked at."""
@@ -108,7 +114,8 @@ class Controls:
             _heading("View"),
             self.view,
             self.opacity,
-            pmui.Row(self.colormap, self.scale, margin=(4, 0, 0, 0), sx={"gap": "8px"}),
+            self.colormap,
+            pmui.Row(self.display, self.scale, margin=(4, 0, 0, 0), sx={"gap": "8px"}),
             width=264,
             sizing_mode="stretch_height",
             margin=(12, 8, 16, 16),

@@ -334,6 +334,16 @@ class Explaining:
         if turn == self._turn:
             self.screen.cut(found)
 
+    def values_at(self, row: int, column: int) -> dict[str, float]:
+        """Return each shown map's attribution at a pixel; nothing outside the maps."""
+        if self._answer is None or row < 0 or column < 0:
+            return {}
+        return {
+            key: float(heatmap.values[row, column])
+            for key, heatmap in self._answer[1].maps.items()
+            if row < heatmap.values.shape[0] and column < heatmap.values.shape[1]
+        }
+
     async def keep_up(self, wish: Wish) -> Scene | None:
         """Compose what the browser shows by itself already: another K or threshold of a view."""
         turn = self._turn

@@ -29,6 +29,15 @@ Format = Literal["jpeg", "png", "webp"]
 COLOUR_MAPS = ("inferno", "cividis", "jet")
 """Perceptually uniform ones first; jet only reproduces older figures."""
 
+SIGNED = "signed"
+"""The colour map of maps with two signs: dark at 0, blue below it and red above."""
+_SIGNED_STOPS = (
+    "#9eafff", "#519fd3", "#276785", "#13303e", "#190b08", "#401200", "#7d331e", "#bd6f63",
+    "#ffadad",
+)  # fmt: skip
+# Nine stops of "berlin" (Crameri 2018, doi:10.5281/zenodo.1243862), which matplotlib has from 3.10:
+# perceptually uniform on both sides, told apart by the colour-blind, dark where nothing is.
+
 TOPK_COLOURS = {"hit": "#f5d90a", "miss": "#3f7fff", "false_alarm": "#e0402a"}
 """Far apart from each other and from white (CIE76 at least 25), also for protanopia, deuteranopia
 and tritanopia (Machado, Oliveira and Fernandes 2009, severity 1): tests/test_render.py."""
@@ -54,14 +63,20 @@ def colour_table(name: str) -> npt.NDArray[np.uint8]:
     Raises
     ------
     ConfigError
-        For a name that is not in ``COLOUR_MAPS``.
+        For a name that is neither in ``COLOUR_MAPS`` nor ``SIGNED``.
 
     >>> colour_table("inferno")[0].tolist()
     [0, 0, 3]
     """
-    if name not in COLOUR_MAPS:
-        raise unknown("colour map", name, COLOUR_MAPS)
-    table = matplotlib.colormaps[name](np.arange(256), bytes=True)[:, :3]
+    if name == SIGNED:
+        stops = np.array([rgb(stop) for stop in _SIGNED_STOPS], np.float64)
+        at = np.linspace(0, len(stops) - 1, 256)
+        table = np.rint([np.interp(at, np.arange(len(stops)), part) for part in stops.T]).T
+        table = table.astype(np.uint8)
+    elif name in COLOUR_MAPS:
+        table = matplotlib.colormaps[name](np.arange(256), bytes=True)[:, :3]
+    else:
+        raise unknown("colour map", name, (*COLOUR_MAPS, SIGNED))
     table.flags.writeable = False
     return np.asarray(table, np.uint8)
 

@@ -26,7 +26,7 @@ class CompareControls:
         self.target = pmui.Select(label="Explained class", **SMALL)
         self.region = pmui.Select(label="Region", **SMALL)
         self.metric = pmui.Select(label="Score", **SMALL)
-        self.view, self.opacity, self.colormap, self.scale = drawing_widgets(state)
+        self.view, self.opacity, self.colormap, self.display, self.scale = drawing_widgets(state)
         self.images = pmui.Select(
             label="Images of the figure",
             options={"all": "all", "correctly classified": "correct"},
@@ -63,7 +63,8 @@ class CompareControls:
             _heading("View"),
             self.view,
             self.opacity,
-            pmui.Row(self.colormap, self.scale, margin=(4, 0, 0, 0), sx={"gap": "8px"}),
+            self.colormap,
+            pmui.Row(self.display, self.scale, margin=(4, 0, 0, 0), sx={"gap": "8px"}),
             width=264,
             sizing_mode="stretch_height",
             margin=(12, 8, 16, 16),

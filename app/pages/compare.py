@@ -88,8 +88,10 @@ class ComparePage(pn.viewable.Viewer):
             (self.controls.colormap, "colormap"),
             (self.controls.view, "mode"),
             (self.controls.scale, "scale"),
+            (self.controls.display, "shading"),
         ):
-            setattr(wall, name, getattr(self.state, "view" if name == "mode" else name))
+            named = {"mode": "view", "shading": "display"}.get(name, name)
+            setattr(wall, name, getattr(self.state, named))
             widget.jslink(wall, value=name)
         return wall
 
@@ -100,6 +102,7 @@ class ComparePage(pn.viewable.Viewer):
             (panel.colormap, "colormap"),
             (panel.view, "view"),
             (panel.scale, "scale"),
+            (panel.display, "display"),
         ):
             widget.link(state, value=name, bidirectional=True)
         for widget, name in (

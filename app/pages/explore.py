@@ -82,9 +82,10 @@ class ExplorePage(pn.viewable.Viewer):
             (panel.colormap, "colormap"),
             (panel.view, "view"),
             (panel.scale, "scale"),
+            (panel.display, "display"),
         ):
             widget.link(state, value=name, bidirectional=True)
-            there = "mode" if name == "view" else name
+            there = {"view": "mode", "display": "shading"}.get(name, name)
             setattr(self.cards, there, getattr(state, name))
             # In the browser, at once; the state only follows for the sake of the link.
             widget.jslink(self.cards, value=there)
@@ -153,12 +154,25 @@ class ExplorePage(pn.viewable.Viewer):
             self._set("region", value)
         elif action == "cancel":
             self.explaining.cancel()
+        elif action == "probe":
+            self._probe(value)
         elif action == "retry":
             pn.state.execute(self._refresh)
         elif action == "next":
             ids = [item.id for item in self.settling.items]
             at = ids.index(self.state.image) if self.state.image in ids else -1
             self._set("image", ids[min(at + 1, len(ids) - 1)])
+
+    def _probe(self, place: str) -> None:
+        """Send the exact attributions of a pixel: "row,column" of the model's input."""
+        try:
+            row, column = (int(number) for number in place.split(","))
+        except ValueError:
+            return
+        values = self.explaining.values_at(row, column)
+        if values:
+            view = self.cards.shown
+            self.cards.probe = {"at": f"{row},{column}", "view": view, "values": values}
 
     # ---------------------------------------------------------------- state to widgets
 

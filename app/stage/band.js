@@ -4,6 +4,7 @@ function makeBand(stage) {
   const {model, root} = stage;
   const band = el("header", "band", root);
   const facts = el("div", "facts", band);
+  const tools = el("div", "tools-corner", band);
   const verdict = el("div", "verdict", band, {role: "status", "aria-live": "polite"});
   const legend = el("div", "legend", band, {"aria-label": "Legend"});
   const work = el("div", "work", band);
@@ -71,5 +72,5 @@ function makeBand(stage) {
     legend.querySelector(".best").parentElement.hidden = !has("ceiling");
     legend.hidden = !(view.cards || []).length;
   }
-  return {drawn, showFacts, showVerdict};
+  return {tools, legend, drawn, showFacts, showVerdict};
 }

@@ -115,16 +115,19 @@ function makeRegions(stage) {
   }
 
   // ---- under the pointer
+  const names = (at) => {
+    if (!several()) { return ""; }
+    const found = stack(at);
+    return found.length ? found.map((it) => it.name).join(" · ") : "no region";
+  };
+
   function hover(at, well) {
-    for (const pill of root.querySelectorAll(".naming")) { pill.hidden = true; }
     for (const row of panel.querySelectorAll("tr.under")) { row.classList.remove("under"); }
     const found = stack(at);
     card()?.heat.well.classList.toggle("pickable", found.length > 0);
-    if (!well || !at || !several()) { return; }
-    const pill = well.querySelector(".naming");
-    pill.hidden = false;
-    pill.textContent = found.length ? found.map((it) => it.name).join(" · ") : "no region";
-    pill.classList.toggle("high", at.y > 0.6);  // never below the pointer
+    const named = well?.querySelector(".naming .names");
+    if (named) { named.textContent = names(at); }
+    if (!at || !several()) { return; }
     for (const row of panel.querySelectorAll("tr[data-region]")) {
       row.classList.toggle("under", found.some((it) => it.name === row.dataset.region));
     }
@@ -285,7 +288,7 @@ function makeRegions(stage) {
 
   model.on("shares", draw);
   return {
-    attach, pick, hover,
+    attach, pick, names, hover,
     leave: () => hover(null, null),
     drawn: (shown) => see(shown.regions, shown.regions && stage.kept.get(shown.regions.index.id)),
     painted: draw,  // after the pictures: nobody waits for the bars

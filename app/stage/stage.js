@@ -18,6 +18,7 @@ export function render({model, el: host}) {
   stage.features.push(stage.band, makeCards(stage), stage.regions, makeInspector(stage),
     makePainting(stage), makeLookup(stage), ...FEATURES.map((make) => make(stage)));
   makePointer(stage);
+  root.querySelector(".whatif-bar .space")?.replaceWith(stage.band.legend);  // one line less
 
   // Decode everything first, then swap it in within one frame.
   async function show() {

@@ -31,7 +31,9 @@ function makeWell(card, kind) {
   }
   well_parts.outline = outline(layers);
   el("div", "cross", layers, {"aria-hidden": "true"});
-  el("div", "naming", well, {"aria-hidden": "true"}).hidden = true;
+  const naming = el("div", "naming", well, {"aria-hidden": "true"});
+  naming.hidden = true;
+  for (const name of ["where", "there", "names"]) { el("span", name, naming); }
   return well_parts;
 }
 
@@ -41,10 +43,17 @@ function makeCard(parent, source) {
   const parts = {card, title: el("h3", "", head), badges: el("span", "badges", head)};
   parts.heat = makeWell(card, source ? "plain" : "heat");
   if (!source) {
-    parts.scale = el("div", "scale", card, {"aria-hidden": "true"});
+    parts.scale = el("div", "scale", card, {role: "img"});
+    parts.lowText = el("span", "end low", parts.scale);
     parts.ramp = el("span", "ramp", parts.scale);
+    parts.zero = el("i", "zero", parts.ramp);
+    parts.marked = el("i", "marked", parts.ramp);
+    parts.highText = el("span", "end high", parts.scale);
     parts.readout = el("span", "readout", parts.scale);
     parts.topk = makeWell(card, "topk");
+    parts.unsigned = el("p", "note unsigned", card);
+    parts.unsigned.textContent = "This map has no negative values: only the upper half is used.";
+    parts.unsigned.hidden = true;
   }
   parts.note = el("p", "note", card);
   parts.table = el("table", "scores", card);

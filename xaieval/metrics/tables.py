@@ -198,7 +198,7 @@ def above_threshold(heatmap: Any, share: float) -> npt.NDArray[np.bool_]:
     if share <= 0:
         return np.ones(ranked.shape, bool)
     border = threshold(ranked, f"minmax>={share:g}")
-    return (ranked.flat >= border).reshape(ranked.shape)
+    return np.asarray(ranked.flat >= border, bool).reshape(ranked.shape)
 
 
 def place_table(values: Floats, *, higher_is_better: bool = True, tie: float = 1e-9) -> Ints:
