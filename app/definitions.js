@@ -60,6 +60,7 @@ export function render({model, el}) {
         formula.title = card.plain;
       }
       if (card.symbols) { node("p", "quiet small", body, card.symbols); }
+      if (card.subject) { drawNumber(card); }
       const list = node("dl", "", body);
       for (const [name, text] of card.rules) { rule(list, name, text); }
     }
@@ -68,16 +69,17 @@ export function render({model, el}) {
     dialog.dataset.key = card.key;
   }
 
+  // The number that was asked about, in full, and how it came about.
+  function drawNumber(card) {
+    const line = node("p", "exact", body);
+    node("strong", "", line, card.subject.value || "…");
+    node("span", "quiet", line, card.subject.what);
+    if (card.subject.how) { node("span", "quiet small", line, card.subject.how); }
+  }
+
   function drawValues(card) {
     values.replaceChildren();
     if (!card.subject) { return; }
-    node("h3", "", values, "This map");
-    node("p", "quiet", values, card.subject.what);
-    if (card.subject.value) {
-      const line = node("p", "exact", values);
-      node("strong", "", line, card.subject.value);
-      node("span", "quiet", line, card.subject.how);
-    }
     if (card.problem) { node("p", "", values, card.problem).setAttribute("role", "alert"); }
     if (card.rows && card.rows.length) {
       const table = node("table", "", values);

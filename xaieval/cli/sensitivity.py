@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     help="Some of the seeds: 42,43 or 42-46. [default: as many as make 400 maps per method]",
 )
 @click.option("--data", type=FOLDER, help="Folder of the images.")
+@click.option("--out", type=FOLDER, help="Keep the scores here instead of in RESULTS.")
 @click.option("--csv", type=FILE, help="Write every number here, a row per variant and method.")
 @click.option("--figure", type=FILE, help="Write the figure here: .png, .svg or .pdf.")
 @click.option("--device", help="auto, cpu, cuda, cuda:1, mps. [default: auto]")
@@ -51,6 +52,7 @@ def sensitivity(
     all_images: bool,
     seeds: tuple[int, ...] | None,
     data: Path | None,
+    out: Path | None,
     csv: Path | None,
     figure: Path | None,
     device: str | None,
@@ -81,6 +83,7 @@ def sensitivity(
             images=None if all_images else images,
             seeds=seeds,
             data=data,
+            out=out,
             device=device or "auto",
             command=("xaieval", *sys.argv[1:]),
             report=report,

@@ -15,7 +15,7 @@ from typing import Any
 import matplotlib as mpl
 import pandas as pd
 from bokeh.core.properties import value
-from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d
+from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, LinearAxis, Range1d
 from bokeh.plotting import figure
 from matplotlib.lines import Line2D
 
@@ -27,7 +27,6 @@ from xaieval.figures.spoken import spoken
 ROW_PX = 19
 _GAP = 0.55
 CHANGED = "another wins"
-_MARGIN_PX, _SIGN_PX = 24, 6.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,17 +118,13 @@ def draw_survival(
         border_fill_alpha=0,
         min_border_right=12,
     )
-    # The groups stand left of the variants, on one line with their first.
-    widest = max(len(group) for group, _, _ in (*shown.groups, ("", 0.0, 0.0)))
-    longest = max(len(str(label)) for label in shown.rows["label"])
-    fig.min_border_left = round(_SIGN_PX * (widest + longest) + 2 * _MARGIN_PX)
     style_axes(fig, ink)
     fig.ygrid.grid_line_color = None
     fig.xgrid.grid_line_color = ink.line
     places = [float(y) for y in shown.rows["y"]]
     fig.yaxis.ticker = FixedTicker(ticks=places)
     fig.yaxis.major_label_overrides = dict(zip(places, shown.rows["label"], strict=True))
-    _bands(fig, shown, ink, round(_SIGN_PX * longest + _MARGIN_PX))
+    _bands(fig, shown, ink)
     colours, marks = method_colours(methods, mode=mode), method_marks(methods)
     for method in methods:
         own = shown.points[(shown.points["method_id"] == method) & shown.points["x"].notna()]
@@ -166,8 +161,8 @@ _HOVER = """<div style="font:12px/1.5 system-ui,sans-serif;color:#1d2126">
 mean score @score{0.000} · n @n</div>"""
 
 
-def _bands(fig: Any, shown: Survivals, ink: Ink, left_px: int) -> None:
-    text: dict[str, Any] = {"text_font": value(FONT), "text_font_size": "12px"}
+def _bands(fig: Any, shown: Survivals, ink: Ink) -> None:
+    """Draw what stands behind the marks: bands of rows that changed, groups and their lines."""
     changed = shown.rows[shown.rows["changed"]]
     ys = [float(y) for y in changed["y"]]
     fig.quad(
@@ -178,26 +173,21 @@ def _bands(fig: Any, shown: Survivals, ink: Ink, left_px: int) -> None:
         [1.02] * len(ys), ys, [CHANGED] * len(ys), text_align="right", text_baseline="middle",
         text_color=ink.text, text_font=value(FONT), text_font_size="11px",
     )  # fmt: skip
-    names = [group for group, _, _ in shown.groups]
     firsts = [first for _, first, _ in shown.groups]
-    from bokeh.models import Label
-
-    for group, first in zip(names, firsts, strict=True):
-        fig.add_layout(
-            Label(
-                x=0,
-                y=first,
-                x_units="screen",
-                y_units="data",
-                text=group,
-                x_offset=-left_px,
-                text_align="right",
-                text_baseline="middle",
-                text_color=ink.text,
-                text_font_style="bold",
-                **{**text, "text_font": FONT},
-            )
-        )
+    fig.add_layout(
+        LinearAxis(
+            ticker=FixedTicker(ticks=firsts),
+            major_label_overrides={first: group for group, first, _ in shown.groups},
+            major_label_text_font_style="bold",
+            major_label_text_font_size="12px",
+            major_label_text_font=FONT,
+            major_label_text_color=ink.text,
+            axis_line_color=None,
+            major_tick_line_color=None,
+            minor_tick_line_color=None,
+        ),
+        "left",
+    )
     lines = [first - (1 + _GAP) / 2 for first in firsts]
     fig.segment(-0.03, lines, 1.03, lines, line_color=ink.line)
 

@@ -26,6 +26,7 @@ from xaieval.sensitivity.recipe import Recipe
 from xaieval.sensitivity.result import Sensitivity, summarised
 from xaieval.sensitivity.sampling import IMAGES, candidates, chosen_images, chosen_seeds
 from xaieval.sensitivity.store import (
+    FOLDER,
     Settings,
     base_digest,
     read_runs,
@@ -55,6 +56,7 @@ def run_sensitivity(
     images: int | None = IMAGES,
     seeds: Sequence[int] | None = None,
     data: str | Path | None = None,
+    out: str | Path | None = None,
     backend: Backend | None = None,
     device: str = "auto",
     command: Sequence[str] = (),
@@ -77,6 +79,8 @@ def run_sensitivity(
         Default: as many as keep images times seeds within 400, three at least.
     data : path, optional
         Folder of the images.
+    out : path, optional
+        A results folder to write to instead of the opened one.
     backend : Backend, optional
         Default: one of its own on ``device``. Maps come from its cache where it has them.
     report : callable
@@ -108,6 +112,7 @@ def run_sensitivity(
     recipes |= {v.recipe.key: v.recipe for found in varied.values() for v in found}
     units = _units(results, settings)
     missing = _missing(results, settings, asked.compete, units, tuple(recipes))
+    home = writable_home(results) if out is None else Path(out) / FOLDER
     if missing:
         dataset = results.dataset(data)
         assert dataset is not None
@@ -115,12 +120,12 @@ def run_sensitivity(
         models = {(seed, fold): path for seed, fold, path in results.checkpoints()}
         rules = resolve(results.study, dataset.region_names).rules
         with _backend(backend, device) as explaining:
-            worker = _Worker(results, settings, asked, explaining, target, rules)
+            worker = _Worker(results, settings, asked, explaining, target, rules, home)
             worker.work(missing, recipes, models, dataset.__getitem__, report, cancelled, began)
     finished = _finished(settings, time.monotonic() - began)
     known = read_runs(results).get(settings.key)
     if missing or known is None or not _same(known, finished):
-        write_run(writable_home(results), finished)
+        write_run(home, finished)
     else:
         finished = known
     return summarised(results, finished, asked)
@@ -263,8 +268,10 @@ class _Worker:
         backend: Backend,
         target: str | int,
         rules: Rules,
+        home: Path,
     ) -> None:
         self._results, self._settings, self._asked = results, settings, asked
+        self._home = home
         self._backend, self._target, self._rules = backend, target, rules
         self._rows: list[dict[str, Any]] = []
 
@@ -279,7 +286,7 @@ class _Worker:
         began: float,
     ) -> None:
         total, done = sum(map(len, missing.values())), 0
-        home, base = writable_home(self._results), self._settings.base
+        base = self._settings.base
         for (seed, fold), lacking in missing.items():
             checkpoint = models.get((seed, fold))
             if checkpoint is None:
@@ -297,7 +304,7 @@ class _Worker:
                     done += len(chunk)
             finally:
                 stem = f"seed-{seed}-fold-{fold}"
-                write_scores(home, self._rows, base=base, stem=stem)
+                write_scores(self._home, self._rows, base=base, stem=stem)
                 self._rows = []
         report(Progress(STAGE, done, total, time.monotonic() - began))
 

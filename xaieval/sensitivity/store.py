@@ -86,7 +86,7 @@ def writable_home(results: Results) -> Path:
 
 def _spare(results: Results) -> Path:
     name = digest("sensitivity", results.study.id, results.manifest.get("base_digest"))[:16]
-    return default_folder().parent / FOLDER / f"{results.study.id}-{name}"
+    return default_folder() / FOLDER / f"{results.study.id}-{name}"
 
 
 def homes(results: Results) -> tuple[Path, ...]:
