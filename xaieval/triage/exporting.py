@@ -43,7 +43,7 @@ def export_csv(
     table: TriageTable,
     rows: Indices,
     marks: Mapping[str, Marks] = NO_TAGS,
-    path: Path | None = None,
+    path: str | Path | None = None,
     *,
     queue: Queue = ALL,
 ) -> bytes:
@@ -75,6 +75,7 @@ def export_csv(
     sheet["link"] = [explore_link(table, int(row)) for row in rows]
     data = sheet.to_csv(index=False, lineterminator="\n").encode()
     if path is not None:
+        path = Path(path)
         write_bytes(path, data)
         about = sidecar(table, rows, queue=queue, format="csv", name=path.name)
         write_json(path.with_name(path.name + ".json"), about)

@@ -40,7 +40,7 @@ def export_fiftyone(
     table: TriageTable,
     rows: npt.NDArray[np.int64],
     marks: Mapping[str, Marks] = NO_TAGS,
-    path: Path | None = None,
+    path: str | Path | None = None,
     *,
     queue: Queue = ALL,
     dataset: Dataset | None = None,
@@ -74,6 +74,7 @@ def export_fiftyone(
     """
     found = dataset if dataset is not None else table.results.dataset()
     assert found is not None, "a triage table is of measured results"
+    path = None if path is None else Path(path)
     media = None if path is None else path.absolute().with_name(f"{path.stem}-media")
     region = table.region if table.region in table.results.regions else table.results.regions[0]
     files = _Files(found, media, region if masks else "")
