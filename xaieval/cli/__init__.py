@@ -20,6 +20,7 @@ from xaieval.cli.sanity import sanity
 from xaieval.cli.sensitivity import sensitivity
 from xaieval.cli.serving import demo, serve
 from xaieval.cli.sheets import sheet
+from xaieval.cli.stories import story
 from xaieval.cli.studies import run, summary, train
 from xaieval.cli.tagging import tags
 from xaieval.cli.triaging import triage
@@ -53,5 +54,5 @@ def main() -> None:
 
 
 _STUDIES = (train, run, sanity, sensitivity, summary, triage, tags, reproduce, report)
-for _command in (demo, serve, data, *_STUDIES, explain, sheet, doctor, list_tables, cache):
+for _command in (demo, serve, data, *_STUDIES, explain, sheet, story, doctor, list_tables, cache):
     main.add_command(_command)

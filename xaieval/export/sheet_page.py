@@ -44,26 +44,32 @@ td:has(.bar) { width: 9rem; }
 def sheet_page(sheet: ImageSheet) -> str:
     """Return a sheet as a page: pictures inside, light or dark as the reader's system is."""
     title = f"{sheet.sample_id} · {sheet.study}"
+    head = (
+        f"<h1>{escape(sheet.where)}</h1>"
+        f'<p>{escape(sheet.verdict)} <span class="muted">{escape(sheet.study)}</span></p>'
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"{head}\n{sheet_parts(sheet, level=2)}\n</body>\n</html>\n"
+    )
+
+
+def sheet_parts(sheet: ImageSheet, *, level: int = 3) -> str:
+    """Return what stands on a sheet's page below its title; headings from a level on."""
     body = [
-        f"<h1>{escape(sheet.where)}</h1>",
-        f'<p>{escape(sheet.verdict)} <span class="muted">{escape(sheet.study)}</span></p>',
         f'<p class="muted">{escape(sheet.note)}{_legend(sheet)}</p>',
         '<div class="grid">',
         f"<figure>{_image(sheet, sheet.picture, _picture_alt(sheet))}"
         "<figcaption>the picture as the model sees it</figcaption></figure>",
         f"<div>{_probabilities(sheet)}</div>",
         "</div>",
-        "<h2>Heatmaps</h2>",
+        f"<h{level}>Heatmaps</h{level}>",
         f'<div class="grid">{"".join(_panel(sheet, panel) for panel in sheet.panels)}</div>',
-        _scores(sheet),
+        _scores(sheet, level),
     ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(part for part in body if part)
-        + "\n</body>\n</html>\n"
-    )
+    return "\n".join(part for part in body if part)
 
 
 def _picture_alt(sheet: ImageSheet) -> str:
@@ -122,7 +128,7 @@ def _panel(sheet: ImageSheet, panel: SheetPanel) -> str:
     )
 
 
-def _scores(sheet: ImageSheet) -> str:
+def _scores(sheet: ImageSheet, level: int) -> str:
     """Return the table of scores: a row per method, a column per score."""
     names = list(dict.fromkeys(name for panel in sheet.panels for name in panel.scores))
     if not names:
@@ -138,6 +144,7 @@ def _scores(sheet: ImageSheet) -> str:
         for panel in sheet.panels
     )
     return (
-        '<h2>Scores</h2><div class="scroll"><table><thead><tr><th scope="col">method</th>'
+        f'<h{level}>Scores</h{level}><div class="scroll"><table><thead><tr>'
+        '<th scope="col">method</th>'
         f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )

@@ -246,6 +246,11 @@ def troubles(slide: Slide, opened: Mapping[str, Results]) -> tuple[str, ...]:
         results = results_of(slide, opened)
     except (XaievalError, OSError) as error:
         return (str(error),)
+    if slide.page == "parts":
+        try:
+            parts_view(results, Link(slide.link))
+        except XaievalError as error:
+            return (str(error),)
     if slide.page not in ("explore", "compare"):
         return ()
     found = []
