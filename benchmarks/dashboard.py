@@ -1,4 +1,4 @@
-"""What a person feels, in Chromium: warm, cold, steering, opening, a long session.
+"""What a person feels, in Chromium: warm, cold, steering, opening, many rows, a long session.
 
 ``python -m benchmarks dashboard [--only PART ...] [--quick]``. Clocks run inside the page, from
 the click until all images are decoded and two frames have passed. The built-in study is served
@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-PARTS = ("warm", "cold", "steering", "opening", "session")
+PARTS = ("warm", "cold", "steering", "opening", "rows", "session")
 COMPARED = (
     "For scale: project_iml's own dashboard, on this kind of machine, takes 4 to 6 s from click "
     "to changed figure and 14 s to the first one."

@@ -73,7 +73,11 @@ def serving(
         yield Server(url, process.pid)
     finally:
         process.terminate()
-        process.wait(10)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:  # it still works for a page that has gone
+            process.kill()
+            process.wait()
 
 
 @contextmanager
