@@ -98,9 +98,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(*arguments: str, folder: Path, seconds: float = 120.0) -> Iterator[str]:
+def serving(
+    *arguments: str, folder: Path, seconds: float = 120.0, port: int | None = None
+) -> Iterator[str]:
     """Run ``panel serve app --args …`` as its own process and yield the page's address."""
-    port = free_port()
+    port = port or free_port()
     command = [sys.executable, "-m", "panel", "serve", str(ROOT / "app"), "--port", str(port)]
     command += ["--address", "127.0.0.1", "--allow-websocket-origin", f"127.0.0.1:{port}"]
     if arguments:

@@ -1,0 +1,125 @@
+"""The server goes and comes back; two people on one server do not see each other's views."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from everywhere import shown
+
+from xaieval.study import Results
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+OpenPage = Callable[..., Any]
+
+EXPECTED = re.compile(
+    r"net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED)"
+    r"|WebSocket connection to 'ws://127\.0\.0\.1:\d+/app/ws"
+    r"|Lost websocket connection|Failed to connect to Bokeh server|Could not open websocket"
+)
+"""What a browser writes when the server it asks for is gone; nothing else may be written."""
+
+
+WRITE = """() => {
+  const field = document.createElement("textarea");
+  field.value = "a note";
+  document.body.append(field);
+  field.focus();
+}"""
+
+
+def ready(page: Page, **data: str) -> None:
+    wanted = "".join(f'[data-{name}="{value}"]' for name, value in data.items())
+    page.wait_for_selector(f"section.explore[data-status=ready]{wanted}", timeout=90_000)
+
+
+def test_the_same_view_comes_back_with_the_server(
+    chromium: Browser, demo_results: Results, serve: Callable[..., AbstractContextManager[str]]
+) -> None:
+    from playwright.sync_api import expect
+
+    errors: list[str] = []
+    context = chromium.new_context(viewport={"width": 1366, "height": 768})
+    page = context.new_page()
+    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    with serve(str(demo_results.path)) as url:
+        port = int(url.rsplit(":", 1)[1].split("/")[0])
+        page.goto(f"{url}?k=90px&split=all")
+        ready(page, k="90")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function(
+            "() => new URLSearchParams(location.search).get('image') !== null", timeout=60_000
+        )
+        # A K chosen for one image means nothing for the next, so it is chosen again by the link.
+        link = page.url if "k=" in page.url else f"{page.url}&k=90px"
+        page.goto(link)
+        ready(page, k="90")
+        sample = page.locator("section.explore").get_attribute("data-sample")
+        here = page.url
+        writer = context.new_page()  # another tab, where somebody writes
+        writer.goto(f"{url}?page=batch")
+        shown(writer, "batch", "Batch").evaluate(WRITE)
+        assert not errors, errors
+    banner = page.get_by_role("alert").filter(has_text="Connection to the server lost")
+    expect(banner).to_be_visible()
+    expect(banner).to_contain_text("Your view is kept; trying again")
+    expect(banner.get_by_role("button", name="Reload")).to_be_visible()
+    assert page.locator("section.explore").get_attribute("data-sample") == sample  # kept
+    with serve(str(demo_results.path), port=port):
+        expect(banner).to_be_hidden(timeout=60_000)
+        ready(page, k="90", sample=str(sample))
+        assert page.url == here
+        page.keyboard.press("ArrowRight")  # the new session answers
+        expect(page.locator("section.explore")).not_to_have_attribute("data-sample", str(sample))
+
+        waits = writer.get_by_role("alert").filter(has_text="Reload")
+        expect(waits).to_contain_text("what you are writing is not kept", timeout=60_000)
+        assert writer.locator("textarea").last.input_value() == "a note"
+        waits.get_by_role("button", name="Reload").click()
+        expect(waits).to_be_hidden(timeout=60_000)
+        shown(writer, "batch", "Batch")
+        context.close()
+    strange = [text for text in errors if not EXPECTED.search(text)]
+    assert not strange, strange
+
+
+def test_two_people_do_not_see_each_other(open_page: OpenPage, server: str) -> None:
+    from playwright.sync_api import expect
+
+    one, two = open_page(server), open_page(f"{server}?class=nowhere&k=70px")
+    ready(one)
+    ready(two, k="70")
+    expect(two.get_by_text("There is no class “nowhere” here")).to_be_visible()
+    expect(one.get_by_text("nowhere")).to_have_count(0)
+    before = str(two.locator("section.explore").get_attribute("data-sample"))
+    one.keyboard.press("ArrowRight")
+    one.wait_for_selector(f'section.explore[data-status=ready]:not([data-sample="{before}"])')
+    one.get_by_role("combobox", name="Class", exact=True).click()
+    one.get_by_role("menuitem", name="cut", exact=True).click()
+    one.wait_for_selector('section.explore[data-status=ready][data-sample^="cut/"]')
+    assert two.locator("section.explore").get_attribute("data-sample") == before
+    ready(two, k="70", sample=before)
+
+    for page in (one, two):
+        page.keyboard.press("g")
+        page.keyboard.press("b")
+        shown(page, "batch", "Batch")
+    choose = one.get_by_role("combobox", name="Who wins is decided by", exact=True)
+    chosen = two.get_by_role("combobox", name="Who wins is decided by", exact=True).inner_text()
+    choose.click()
+    one.get_by_role("menuitem").filter(has_not_text=chosen).first.click()
+    expect(choose).not_to_have_text(chosen)
+    expect(two.get_by_role("combobox", name="Who wins is decided by", exact=True)).to_have_text(
+        chosen
+    )
+    assert "metric=" not in two.url
+    two.keyboard.press("g")
+    two.keyboard.press("e")
+    ready(two, k="70", sample=before)
