@@ -10,11 +10,28 @@ from typing import Any
 import pandas as pd
 from bokeh.layouts import column, row
 
+from xaieval.errors import XaievalError
 from xaieval.export import View, method_labels, view_boxes
-from xaieval.figures import QUANTITIES, Boxes, curve_figure, win_rate_figure
+from xaieval.export.comparing import (
+    Group,
+    agreement_chart,
+    agreement_rows,
+    metric_labels,
+    view_comparison,
+)
+from xaieval.figures import (
+    QUANTITIES,
+    Boxes,
+    Chart,
+    curve_figure,
+    draw_chart,
+    draw_critical_difference,
+    win_rate_figure,
+)
 from xaieval.figures.palette import Mode
-from xaieval.stats import OVERALL
+from xaieval.stats import OVERALL, outcome_counts
 from xaieval.study import Results, stand_ins
+from xaieval.study.comparison import MethodComparison
 
 MOST_CLASSES = 8
 """More columns than this are not readable side by side; the class filter shows the others."""
@@ -23,12 +40,31 @@ _DRAWING = threading.Lock()  # HoloViews keeps its options in one place for the 
 
 
 @dataclass(frozen=True, eq=False)
+class Tested:
+    """Whether methods differ and scores agree, for one split and class.
+
+    ``compared`` is None, with the ``reason``, where nothing can be tested; ``ranks`` is the drawn
+    diagram, ``chart`` and ``matrix`` the agreement as data and as drawn, None without two scores.
+    """
+
+    group: Group
+    compared: MethodComparison | None
+    reason: str
+    ranks: Any
+    agreement: pd.DataFrame
+    chart: Chart | None
+    matrix: Any
+    metrics: dict[str, str]
+
+
+@dataclass(frozen=True, eq=False)
 class Content:
     """Tables, figures and names of one view.
 
     ``hidden`` is the number of classes that are not drawn; ``curves`` is None without a history;
     ``failed`` says of methods why they failed the sanity gate; ``stand_ins`` how many wins change
-    hands where a competitor was drawn in another form.
+    hands where a competitor was drawn in another form; ``counts`` how many images each method was
+    counted on, won and lost, per seed (empty for published results).
     """
 
     results: Results
@@ -42,6 +78,8 @@ class Content:
     curves: Any
     failed: dict[str, str]
     stand_ins: list[dict[str, Any]]
+    counts: pd.DataFrame
+    tests: Tested
 
     @property
     def empty(self) -> bool:
@@ -72,8 +110,64 @@ def compute(results: Results, view: View, mode: Mode, *, last: Content | None = 
         boxes,
         curves,
         results.sanity_failures,
-        stand_ins(results, view.metric, population=view.population, tie_rule=view.tie_rule),
+        stand_ins(
+            results,
+            view.metric,
+            region=view.region or None,
+            population=view.population,
+            tie_rule=view.tie_rule,
+        ),
+        _counts(results, view),
+        run_tests(results, view, mode, labels, last.tests if _same(last, results, view) else None),
     )
+
+
+def _same(last: Content | None, results: Results, view: View) -> bool:
+    """Whether the agreement of the scores is that of the last view: it asks no winner."""
+    if last is None or last.results is not results:
+        return False
+    now, then = view, last.view
+    return (Group.of(results, now), now.population, now.region) == (
+        Group.of(results, then),
+        then.population,
+        then.region,
+    )
+
+
+def _counts(results: Results, view: View) -> pd.DataFrame:
+    shares = results.win_shares(
+        view.metric,
+        region=view.region or None,
+        population=view.population,
+        tie_rule=view.tie_rule,
+    )
+    return outcome_counts(shares)
+
+
+def run_tests(
+    results: Results, view: View, mode: Mode, labels: dict[str, str], last: Tested | None
+) -> Tested:
+    """Return the tests of a view; the agreement of ``last`` is taken over."""
+    group = Group.of(results, view)
+    compared, reason, ranks = None, "", None
+    try:
+        compared = view_comparison(results, view)
+    except XaievalError as error:
+        reason = str(error)
+    rows = agreement_rows(results, view) if last is None else last.agreement
+    chart = agreement_chart(results, view, rows) if len(rows) else None
+    with _DRAWING:
+        if compared is not None and compared.nemenyi is not None:
+            ranks = draw_critical_difference(
+                compared.nemenyi,
+                labels=labels,
+                methods=results.compete,
+                mode=mode,
+                origin=results.kind,
+            )
+        matrix = draw_chart(chart, mode=mode) if chart else None
+    metrics = metric_labels(results)
+    return Tested(group, compared, reason, ranks, rows, chart, matrix, metrics)
 
 
 def _curves(history: pd.DataFrame, splits: tuple[str, ...], mode: Mode) -> Any:
@@ -86,9 +180,12 @@ def _readable(results: Results, view: View) -> tuple[View, int]:
     """Return the view with as many classes as fit side by side, and how many were left away."""
     if view.classes or len(results.classes) < MOST_CLASSES:
         return view, 0
-    present = results.win_rates(view.metric, tie_rule=view.tie_rule, population=view.population)[
-        "class"
-    ]
+    present = results.win_rates(
+        view.metric,
+        region=view.region or None,
+        tie_rule=view.tie_rule,
+        population=view.population,
+    )["class"]
     classes = [name for name in results.classes if name in set(present)]
     shown = classes[: MOST_CLASSES - 1]
     return dataclasses.replace(view, classes=(OVERALL, *shown)), len(classes) - len(shown)

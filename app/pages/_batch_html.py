@@ -13,7 +13,7 @@ import pandas as pd
 from xaieval.export import accuracy_table
 from xaieval.figures.boxes import Boxes, count_text
 from xaieval.figures.palette import INKS, Mode, Origin, method_colours, method_marks
-from xaieval.stats import FEW_IMAGES, OVERALL
+from xaieval.stats import FEW_IMAGES, FEW_SEEDS, OVERALL
 
 from ..theme import TOKENS
 from ._batch_gate import STYLE as GATE_STYLE
@@ -59,6 +59,11 @@ th.num { text-align: right; }
 td.why { white-space: normal; min-width: 152px; }
 td .std, td .interval { color: var(--quiet); }
 td .interval { font-size: var(--t-small); display: block; }
+td .interval.wide { font-size: 12px; color: var(--ink); opacity: .86; }
+td button.open { font: inherit; color: inherit; text-align: inherit; background: none; border: 0;
+  padding: 2px 6px; margin: -2px -6px; border-radius: 4px; cursor: pointer; min-height: 24px; }
+td button.open:hover { background: color-mix(in srgb, var(--accent) 16%, transparent); }
+td button.open:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
 td.win { font-weight: 650; }
 td.win .std, td.win .interval { font-weight: 400; }
 .few { color: var(--quiet); font-size: var(--t-small); border: 1px dashed currentColor;
@@ -81,6 +86,13 @@ _SHAPES = {
     "star": '<path d="M6 .5 7.500 4.500 11.500 4.500 8.300 7 9.500 11 6 8.600 2.500 11 3.700 7 '
     '.5 4.500 4.500 4.500Z"/>',
 }
+
+
+def define(key: str, text: str) -> str:
+    """Return a name that opens its definition when pressed."""
+    return (
+        f'<button type="button" class="define" data-define="{escape(key)}">{escape(text)}</button>'
+    )
 
 
 def mark(shape: str, colour: str, *, hollow: bool) -> str:
@@ -110,11 +122,13 @@ def headline(
     note: str = "",
     region: str = "",
     chance: float | None = None,
+    metric: str = "",
     failed: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Return the answer in one line and a tile per method, for the last split's first column.
 
-    ``region``: the one scored, where there are several.
+    ``region``: the one scored, where there are several; ``metric``: the key of the score that
+    decides.
     """
     split, group = data.splits[-1], data.classes[0]
     cell = data.boxes[(data.boxes["split"] == split) & (data.boxes["class"] == group)]
@@ -154,6 +168,9 @@ def headline(
     where = f"{escape(split)} images" + ("" if group == OVERALL else f" of {escape(group)}")
     verb = "rank" if len(tied) > 1 else "ranks"
     of_region = f", scored in <b>{escape(region)}</b>" if region else ""
+    if metric:
+        name = next((n for n, key in metric_options((metric,)).items() if key == metric), metric)
+        of_region = f", by {define(metric, name)}{of_region}"
     text = (
         f"<b>{who}</b> {verb} first on {100 * best['mean']:.0f} % of {where}, "
         f"mean over {seeds} seed{'' if seeds == 1 else 's'}{of_region}."
@@ -184,7 +201,7 @@ def box_legend(
     )
     entries += [line.format(3, "none", "median"), line.format(1.8, "4 3", "mean")]
     entries.append("box: quartiles · whiskers: within 1.5 box heights")
-    entries.append("every mark is one seed: tap it to follow that seed")
+    entries.append("every mark is one seed: tap it, or a box, for its images")
     if len(data.boxes) and data.boxes["few"].any():
         entries.append(f"hatched: fewer than {FEW_IMAGES} images")
     legend = f'<div class="legend">{"".join(f"<span>{entry}</span>" for entry in entries)}</div>'
@@ -198,8 +215,12 @@ def win_table(
     mode: Mode,
     origin: Origin,
     failed: Mapping[str, str] = MappingProxyType({}),
+    opens: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
-    """Return the matrix of win rates: a row per split and class, a column per method."""
+    """Return the matrix of win rates: a row per split and class, a column per method.
+
+    Cells whose id is in ``opens`` are buttons (``app/taps.py``).
+    """
     svgs = marks(data, mode=mode, origin=origin)
     heads = "".join(
         f'<th scope="col" class="num">{svgs[m]} {method_name(m, labels, failed)}</th>'
@@ -216,11 +237,11 @@ def win_table(
                 min((row["n_low"] for row in there), default=math.nan),
                 max((row["n_high"] for row in there), default=math.nan),
             )
-            few = '<span class="few">few</span>' if any(row["few"] for row in there) else ""
+            few = _few_sign(there)
             left = max((row["left_out"] for row in there), default=math.nan)
             reasons = next((row["left_out_by"] for row in there if row["left_out_by"]), "")
             why = f'<span class="interval">{escape(reasons)}</span>' if reasons else ""
-            columns = "".join(_win_cell(row, best) for row in found)
+            columns = "".join(_win_cell(row, best, opens, labels) for row in found)
             start = ' class="group"' if i == 0 and rows else ""
             rows.append(
                 f"<tr{start}><td>{escape(split.capitalize()) if i == 0 else ''}</td>"
@@ -230,17 +251,22 @@ def win_table(
                 f"{columns}</tr>"
             )
     unknown = len(data.boxes) > 0 and data.boxes["n_low"].isna().all()
-    interval = "below it the 95 % Wilson interval of all seeds' images together; "
+    two_way, wilson = define("interval", "two-way bootstrap"), define("wilson", "Wilson")
+    interval = (
+        f"below it the 95 % interval by the {two_way} over seeds and images, and the {wilson} "
+        "interval of all seeds' images together, which is too narrow; "
+    )
     note = ""
     if unknown:
         interval, note = "", " Numbers of images were not published, so there is no interval."
     seeds = int(data.boxes["n_seeds"].max()) if len(data.boxes) else 0
     return (
         '<div class="scroll" tabindex="0" role="region" aria-label="Win rates, mean and standard '
-        'deviation"><table><caption>Mean ± population standard deviation over '
+        'deviation"><table><caption>'
+        f"{define('spread', 'Mean ± population standard deviation')} over "
         f"{seeds} seed{'' if seeds == 1 else 's'}; {interval}▲ highest of its row.{note}</caption>"
         '<thead><tr><th scope="col">Split</th><th scope="col">Class</th>'
-        '<th scope="col" class="num" title="images per seed">n</th>'
+        f'<th scope="col" class="num" title="images per seed">{define("n", "n")}</th>'
         '<th scope="col" class="num" title="images that take no part, most of any seed">'
         f"left out</th>{heads}"
         f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
@@ -248,17 +274,47 @@ def win_table(
     )
 
 
-def _win_cell(row: pd.Series | None, best: float | None) -> str:
+def _few_sign(rows: Sequence[pd.Series]) -> str:
+    """Return the sign of a small group, which says what is small."""
+    why = []
+    if any(row["few"] for row in rows):
+        why.append(f"fewer than {FEW_IMAGES} images under some seed: one image moves a rate by "
+                   f"more than {100 // FEW_IMAGES} %")  # fmt: skip
+    if any(0 < row["n_seeds"] < FEW_SEEDS for row in rows):
+        why.append(f"fewer than {FEW_SEEDS} seeds: their spread is hardly known")
+    if not why:
+        return ""
+    text = escape("; ".join(why))
+    return f'<span class="few" role="img" title="{text}" aria-label="few: {text}">few</span>'
+
+
+def _win_cell(
+    row: pd.Series | None,
+    best: float | None,
+    opens: Mapping[str, Any],
+    labels: Mapping[str, str],
+) -> str:
     if row is None or math.isnan(row["mean"]):
         return '<td class="num quiet">–</td>'
     interval = ""
+    if not math.isnan(row["from"]):
+        interval = f'<span class="interval wide">{row["from"]:.3f} to {row["to"]:.3f}</span>'
     if not math.isnan(row["low"]):
-        interval = f'<span class="interval">{row["low"]:.3f} to {row["high"]:.3f}</span>'
+        wilson = f"Wilson {row['low']:.3f} to {row['high']:.3f}"
+        interval += f'<span class="interval">{wilson}</span>'
     win = row["mean"] == best
+    text = f'{row["mean"]:.3f} <span class="std">± {row["std"]:.3f}</span>'
+    if row["id"] in opens:
+        n, where = opens[row["id"]][4], f"{row['split']}, {row['class']}"
+        name = f"{labels.get(row['method_id'], row['method_id'])}, {where}: {row['mean']:.3f} ± "
+        name += f"{row['std']:.3f}, its {n} images"
+        text = (
+            f'<button type="button" class="open" data-open="{escape(row["id"])}" '
+            f'aria-haspopup="dialog" aria-label="{escape(name)}">{text}</button>'
+        )
     return (
         f'<td class="num{" win" if win else ""}" data-id="{escape(row["id"])}">'
-        f"{'▲ ' if win else ''}{row['mean']:.3f} "
-        f'<span class="std">± {row["std"]:.3f}</span>{interval}</td>'
+        f"{'▲ ' if win else ''}{text}{interval}</td>"
     )
 
 

@@ -18,14 +18,15 @@ from xaieval.study import Results
 
 from ..services import Services
 from ..state import ANY, AppState
+from ..taps import Mark
 from . import _batch_html as html
 from ._batch_content import Content, compute
-from ._batch_export import Downloads
 from ._batch_run import RunPanel
+from ._batch_sections import BatchSections
 from ._batch_sensitivity import Question, SurvivalPanel
 from ._computed import Computed, action, loading, said
 
-ASKING = ("study", "split", "class_name", "metric", "ties", "images")
+ASKING = ("study", "split", "class_name", "metric", "region", "ties", "images", "unit")
 
 
 class BatchPage(pn.viewable.Viewer):
@@ -72,6 +73,7 @@ class BatchPage(pn.viewable.Viewer):
         self._metric = pmui.Select(label="Who wins is decided by", width=220, **small)
         self._split = pmui.Select(label="Split", width=130, **small)
         self._class = pmui.Select(label="Class", width=150, **small)
+        self._region = pmui.Select(label="Region", width=150, **small)
         self._ties = pmui.Select(
             label="Equal scores",
             width=150,
@@ -88,53 +90,27 @@ class BatchPage(pn.viewable.Viewer):
         self._heed(self._metric, lambda key: self.state.param.update(metric=key))
         self._heed(self._split, lambda name: self.state.param.update(split=name))
         self._heed(self._class, lambda name: self.state.param.update(class_name=name))
+        self._heed(self._region, lambda name: self.state.param.update(region=name))
         self._heed(self._ties, lambda rule: self.state.param.update(ties=rule))
         self._heed(self._images, lambda which: self.state.param.update(images=which))
-        self._head = self._html()
-        self._legend = self._html()
-        self._boxes = pn.pane.Bokeh(sizing_mode="stretch_width", margin=0)
-        self._table = self._html()
-        self._curve_legend = self._html()
-        self._curves = pn.pane.Bokeh(sizing_mode="stretch_width", margin=0)
-        self._no_curves = self._html()
-        self._no_curves.param.update(object=html.no_history(), visible=False)
-        self._accuracy = self._html()
-        self._downloads = {
-            name: Downloads(self._current_view, lambda: self.results, exhibit=name)
-            for name in ("win-rates", "curves", "accuracy")
-        }
         self._run = RunPanel(self.services, lambda: self.results, self._reopened)
         self._survival = SurvivalPanel(
             self.services, lambda: self.results, self._question, lambda: self._mode
         )
-        self._filled = pn.Column(
-            self._head,
-            self._section(
-                "Win rate over seeds",
-                self._downloads["win-rates"].figure,
-                self._legend,
-                self._boxes,
-            ),
-            self._section("Mean and spread", self._downloads["win-rates"].table, self._table),
-            self._survival,
-            self._section(
-                "Training",
-                self._downloads["curves"].figure,
-                self._curve_legend,
-                self._curves,
-                self._no_curves,
-            ),
-            self._section("Accuracy", self._downloads["accuracy"].table, self._accuracy),
-            self._run,
-            sizing_mode="stretch_width",
-            margin=0,
-            styles={"gap": "20px"},
+        self.sections = BatchSections(
+            self._current_view,
+            lambda: self.results,
+            open_=self._open,
+            between=(self._survival,),
+            below=(self._run,),
         )
+        self._heed(self.sections.unit, lambda unit: self.state.param.update(unit=unit))
         self._body = pn.Column(_aggregating(), sizing_mode="stretch_width", margin=0)
         self._root = pn.Column(
             pn.FlexBox(
                 self._study,
                 self._metric,
+                self._region,
                 self._ties,
                 self._images,
                 self._split,
@@ -146,23 +122,6 @@ class BatchPage(pn.viewable.Viewer):
             self._body,
             sizing_mode="stretch_width",
             margin=(0, 24, 32, 24),
-        )
-
-    @staticmethod
-    def _html() -> pn.pane.HTML:
-        return pn.pane.HTML("", sizing_mode="stretch_width", margin=0, stylesheets=[html.STYLE])
-
-    def _section(
-        self, title: str, tools: pn.viewable.Viewable, *parts: pn.viewable.Viewable
-    ) -> pn.Column:
-        name = pn.pane.HTML(f"<h2>{title}</h2>", margin=0, stylesheets=[html.STYLE])
-        return pn.Column(
-            pmui.Row(
-                name, pn.layout.HSpacer(), tools, sizing_mode="stretch_width", margin=(0, 0, 4, 0)
-            ),
-            *parts,
-            sizing_mode="stretch_width",
-            margin=0,
         )
 
     def _heed(self, widget: Any, change: Callable[[Any], object]) -> None:
@@ -212,6 +171,12 @@ class BatchPage(pn.viewable.Viewer):
             else None,
         )
         self._images.param.update(value=self.population, disabled=published)
+        self.sections.unit.value = self._current_view().unit
+        several = bool(results.named_region(metric))
+        self._region.visible = several
+        if several:
+            region = self._current_view().region or results.regions[0]
+            self._region.param.update(options=list(results.regions), value=region)
         self._run.offer()
 
     @property
@@ -244,8 +209,39 @@ class BatchPage(pn.viewable.Viewer):
         classes: tuple[str, ...] = ()
         if state.class_name in results.classes:
             classes = (OVERALL, state.class_name)
+        metric, region = self._chosen_metric(), state.region
+        if region not in results.regions[1:] or not results.named_region(metric):
+            region = ""  # the first region is the default one
         return View(
-            "win-rates", self._chosen_metric(), self.tie_rule, self.population, splits, classes
+            "win-rates",
+            metric,
+            self.tie_rule,
+            self.population,
+            splits,
+            classes,
+            region,
+            "seed" if results.kind == "published" else state.unit,
+        )
+
+    def _open(self, mark: Mark, outcome: str) -> None:
+        """Show exactly the images that a point, box or cell counts, in Triage."""
+        split, group, method, seed, *_ = mark
+        view = self._current_view()
+        nothing: dict[str, Any] = {"answers": "all", "pattern": "", "confidence": (), "span": ()}
+        nothing |= {"tag": "", "find": "", "image": "", "seed": None}
+        self.state.param.update(
+            page="triage",
+            study=next(k for k, r in self.services.results.items() if r is self.results),
+            split=split,
+            class_name=ANY if group == OVERALL else group,
+            part_seed=seed,
+            outcome=f"{outcome}:{method}",
+            method=method,
+            metric=view.metric,
+            region=view.region,
+            images=view.population,
+            ties=view.tie_rule,
+            **nothing,
         )
 
     def _question(self) -> Question:
@@ -293,33 +289,10 @@ class BatchPage(pn.viewable.Viewer):
                 )
             ]
             return
-        last, self._content = self._content, content
-        data, results, mode = content.data, content.results, content.mode
-        shown = {"labels": content.labels, "mode": mode, "origin": results.kind}
-        shown["failed"] = content.failed
-        splits = content.view.splits or ("train", "test")
-        chance = None if results.kind == "published" else 1 / max(len(results.classes), 1)
-        self._head.object = html.headline(
-            data,
-            content.accuracy,
-            note=results.note,
-            region=results.named_region(content.view.metric),
-            chance=chance,
-            **shown,
-        )
-        self._legend.object = html.box_legend(data, **shown) + html.hidden_note(content.hidden)
-        self._boxes.object = content.boxes
-        self._table.object = html.win_table(data, **shown) + html.stand_in_notes(
-            [row for row in content.stand_ins if row["split"] in splits], content.labels
-        )
-        self._curve_legend.object = html.curve_legend(splits, mode=mode)
-        if last is None or content.curves is not last.curves:
-            self._curves.object = content.curves
-        self._curves.visible = content.curves is not None
-        self._no_curves.visible = content.curves is None
-        self._accuracy.object = html.accuracy_html(content.accuracy, mode=mode)
-        if list(self._body) != [self._filled]:
-            self._body[:] = [self._filled]
+        self._content = content
+        self.sections.fill(content)
+        if list(self._body) != [self.sections.filled]:
+            self._body[:] = [self.sections.filled]
         self._survival.offer()
 
     def _recolour(self, event: param.parameterized.Event) -> None:

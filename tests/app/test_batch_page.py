@@ -67,14 +67,14 @@ def state_of(page: BatchPage) -> str:
 def test_filled_shows_numbers_label_and_figure(results: Results):
     page = shown(page_of(results))
     assert state_of(page) == "filled"
-    head = page._head.object
+    head = page.sections.head.object
     assert "<b>Grad-CAM</b> ranks first on 75 % of test images, mean over 2 seeds" in head
     assert "0.750 <span>± 0.250</span>" in head
     assert NOTE in head
-    assert [row.name for row in page._boxes.object.children] == ["win-rate-train", "win-rate-test"]
-    assert page._curves.visible
-    assert not page._no_curves.visible
-    assert "0.750" in page._accuracy.object
+    assert [row.name for row in page.sections.boxes.object.children] == ["win-rate-train", "win-rate-test"]
+    assert page.sections.curves.visible
+    assert not page.sections.no_curves.visible
+    assert "0.750" in page.sections.accuracy.object
 
 
 def test_a_score_that_is_not_here_stays_the_choice_of_the_other_pages(tmp_path: Path):
@@ -98,7 +98,7 @@ def test_of_several_regions_the_scored_one_is_named(tmp_path: Path):
         tmp_path / "out", half, samples={"a": "x", "b": "y"}, metrics=("topk_overlap",)
     )
     page = shown(page_of(Results(out)))
-    assert "scored in <b>eyes</b>." in page._head.object
+    assert "scored in <b>eyes</b>." in page.sections.head.object
     assert "wins by topk_overlap in eyes; " in render(summary(Results(out)), "table")
     assert Results(out).named_region("topk_overlap", "nose") == "nose"
     assert Results(out).named_region("deletion") == ""
@@ -106,18 +106,18 @@ def test_of_several_regions_the_scored_one_is_named(tmp_path: Path):
 
 def test_texts_of_data_are_escaped(results: Results):
     page = shown(page_of(results))
-    assert "<b>crack</b>" not in page._table.object
-    assert "&lt;b&gt;crack&lt;/b&gt;" in page._table.object
+    assert "<b>crack</b>" not in page.sections.table.object
+    assert "&lt;b&gt;crack&lt;/b&gt;" in page.sections.table.object
 
 
 def test_filters_reach_the_table_and_the_curves(results: Results):
     page = shown(page_of(results))
-    assert page._table.object.count("<tr") == 1 + 2 * 3
+    assert page.sections.table.object.count("<tr") == 1 + 2 * 3
     page.state.param.update(split="test", class_name="hole")
     shown(page)
-    assert page._table.object.count("<tr") == 1 + 2
-    assert page._table.object.count('data-id="test|hole|') == 3
-    assert "train" not in page._curve_legend.object
+    assert page.sections.table.object.count("<tr") == 1 + 2
+    assert page.sections.table.object.count('data-id="test|hole|') == 3
+    assert "train" not in page.sections.curve_legend.object
     assert page._current_view().classes == ("overall", "hole")
 
 
@@ -126,23 +126,23 @@ def test_unknown_filters_of_a_link_show_everything(results: Results):
     page.state.param.update(split="validation", class_name="nope", metric="nope")
     shown(page)
     assert state_of(page) == "filled"
-    assert page._table.object.count("<tr") == 1 + 2 * 3
+    assert page.sections.table.object.count("<tr") == 1 + 2 * 3
 
 
 def test_curves_are_kept_while_only_the_metric_changes(results: Results):
     page = shown(page_of(results))
-    before = page._curves.object
+    before = page.sections.curves.object
     shown(page)
-    assert page._curves.object is before
+    assert page.sections.curves.object is before
 
 
 def test_colours_follow_the_theme(results: Results):
     page = shown(page_of(results))
-    light = page._head.object
+    light = page.sections.head.object
     page._split.dark_theme = True
     shown(page)
     assert page._mode == "dark"
-    assert page._head.object != light
+    assert page.sections.head.object != light
 
 
 class Broken:
