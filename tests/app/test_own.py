@@ -48,6 +48,7 @@ class Visit:
     def __init__(self, services: Services) -> None:
         self.page = ExplorePage(AppState(), services)
         self.services = services
+        QUEUE.clear()
 
     def send(self, data: bytes, name: str, kind: str = "image") -> None:
         """Send a file as the browser does: each part after the server asked for it."""
@@ -96,7 +97,6 @@ def services(demo_results: Results) -> Any:
 
 @pytest.fixture
 def visit(services: Services, monkeypatch: pytest.MonkeyPatch) -> Any:
-    QUEUE.clear()
     monkeypatch.setattr(pn.state, "execute", lambda work, **_: QUEUE.append(work))
     return Visit(services)
 
@@ -284,7 +284,7 @@ def test_a_link_does_not_hold_what_is_ones_own(visit: Visit) -> None:
 
 
 def test_two_sessions_do_not_see_each_other(visit: Visit, services: Services) -> None:
-    other = ExplorePage(AppState(), services)
+    other = Visit(services).page
     visit.send(encoded(PIXELS), "mine.png")
     visit.act("mask-strokes", "r0.25,0.5,0.5")
     visit.work()
@@ -322,7 +322,6 @@ def test_an_own_image_is_explained_like_any_and_never_kept(
 ) -> None:
     backend = Backend("cpu", cache=HeatmapCache(disk_bytes=0, folder=tmp_path))
     services = Services({"tiny": demo_results}, backend=backend)
-    QUEUE.clear()
     monkeypatch.setattr(pn.state, "execute", lambda work, **_: QUEUE.append(work))
     visit = Visit(services)
     views: list[dict[str, Any]] = []
