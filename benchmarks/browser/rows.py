@@ -27,7 +27,7 @@ _CLOCK = """async ([words]) => {
     const look = () => {
       const it = desk();
       const there = it && it.dataset.painted && it.dataset.painted !== before
-        && it.querySelector('[data-index="0"][data-there="yes"]');
+        && it.querySelector('[data-there="yes"]') && !it.querySelector('[data-there="no"]');
       if (there) { requestAnimationFrame(() => resolve(performance.now() - start)); }
       else if (performance.now() - start > 30000) { reject(new Error("no rows in 30 s")); }
       else { requestAnimationFrame(look); }
