@@ -332,7 +332,7 @@ _SAME = {
 
 
 def _sentence(text: str) -> str:
-    first = text if text.startswith("hits(") else f"{text[:1].upper()}{text[1:]}"
+    first = text if text.startswith(("hits(", "r / ")) else f"{text[:1].upper()}{text[1:]}"
     return f"{first}."
 
 
