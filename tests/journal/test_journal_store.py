@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -285,6 +287,50 @@ def test_a_state_folder_that_is_a_file(tmp_path: Path) -> None:
 def test_a_folder_that_nobody_may_write() -> None:
     with pytest.raises(JournalError, match=r"cannot be (written|made)"):
         tag(Journal(Path("/proc/self/journal.sqlite3")))
+
+
+NOBODY = """
+import os, sys
+from pathlib import Path
+from xaieval.journal import Journal
+import datetime, json, platformdirs, sqlite3
+if os.getuid() == 0:  # root may write everywhere
+    os.setgid(65534)
+    os.setuid(65534)
+journal = Journal(Path(sys.argv[1]))
+for work in (
+    journal.last_id,
+    lambda: journal.append(author="a", study="s", sample_id="i", operation="tag", value="x"),
+):
+    try:
+        print("done", work())
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs POSIX permissions")
+@pytest.mark.parametrize(("mode", "reads"), [(0o555, "cannot be written"), (0o000, "cannot be")])
+def test_a_folder_without_permission(mode: int, reads: str) -> None:
+    folder = Path(tempfile.mkdtemp())
+    try:
+        journal = Journal(folder / "state" / "journal.sqlite3")
+        tag(journal)
+        journal.close()
+        folder.chmod(0o755)
+        journal.path.parent.chmod(mode)
+        done = subprocess.run(
+            [sys.executable, "-c", NOBODY, str(journal.path)], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        said = done.stdout.splitlines()
+        assert len(said) == 2
+        for line in said:
+            assert line.startswith(f"JournalError {journal.path}: the journal {reads}")
+    finally:
+        (folder / "state").chmod(0o755)
+        assert [event.value for event in journal.events()] == ["odd"]
+        shutil.rmtree(folder)
 
 
 def test_events_cannot_be_changed_or_deleted(journal: Journal) -> None:

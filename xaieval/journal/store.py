@@ -40,6 +40,8 @@ CREATE TRIGGER events_last BEFORE DELETE ON events
 BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
 """
 
+_ELSEWHERE = "set XAIEVAL_STATE to a folder that you may write"
+
 T = TypeVar("T")
 
 
@@ -238,12 +240,23 @@ class Journal:
             if file[0] == os.getpid():
                 connection.close()
             self._local.held = None
-        if not make and not self.path.exists():
+        if not make and not self._exists():
             return None
         connection = self._open()
         self._opened.add(connection)
         self._local.held = (connection, self._file())
         return connection
+
+    def _exists(self) -> bool:
+        try:
+            self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise JournalError(
+                f"the journal cannot be read ({error.strerror})", where=self.path, fix=_ELSEWHERE
+            ) from None
+        return True
 
     def _file(self) -> tuple[int, int, int]:
         try:
@@ -253,7 +266,7 @@ class Journal:
         return os.getpid(), found.st_dev, found.st_ino
 
     def _open(self) -> _Connection:
-        if self.path.is_dir():
+        if self._exists() and self.path.is_dir():
             raise JournalError("this is a folder, not a journal", where=self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -261,7 +274,7 @@ class Journal:
             raise JournalError(
                 f"the journal's folder cannot be made ({error.strerror})",
                 where=self.path.parent,
-                fix="set XAIEVAL_STATE to a folder that you may write",
+                fix=_ELSEWHERE,
             ) from None
         return self._guarded(self._prepared, None)
 
@@ -354,7 +367,7 @@ class Journal:
             return JournalError(
                 f"the journal cannot be written here ({error})",
                 where=self.path,
-                fix="set XAIEVAL_STATE to a folder that you may write",
+                fix=_ELSEWHERE,
             )
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return JournalError(
