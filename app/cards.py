@@ -1,4 +1,4 @@
-"""The two components of Explore that are drawn in the browser: the cards and the strip."""
+"""The stage of Explore and Compare: the image, the maps and their scores, drawn in the browser."""
 
 from __future__ import annotations
 
@@ -132,23 +132,3 @@ class Cards(JSComponent):
             self._send()
         else:
             self._on_action(str(message.get("type")), str(message.get("value", "")))
-
-
-class Strip(JSComponent):
-    """Thumbnails with previous, next and arrow keys; ``on_choose`` hears the chosen url id."""
-
-    items = param.List(default=[], item_type=dict, doc="{id, title} in order")
-    thumbs = param.Dict(default={}, doc="url id -> image, the latest few; the browser keeps them")
-    selected = param.String(default="")
-
-    _esm = _HERE / "strip.js"
-    _stylesheets = [TOKENS, (_HERE / "strip.css").read_text(encoding="utf-8")]  # noqa: RUF012
-
-    def __init__(self, on_choose: Callable[[str], None], **params: Any) -> None:
-        super().__init__(sizing_mode="stretch_width", **params)
-        self._on_choose = on_choose
-
-    def _handle_msg(self, message: dict[str, Any]) -> None:
-        if message.get("type") == "choose":
-            self.selected = str(message.get("id"))
-            self._on_choose(self.selected)

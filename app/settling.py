@@ -11,7 +11,6 @@ from xaieval.errors import XaievalError
 from xaieval.methods import FAMILIES
 from xaieval.study import Results
 
-from .cards import Strip
 from .catalogue import Catalogue, Item
 from .composing import method_labels
 from .controls import Controls
@@ -19,6 +18,7 @@ from .own import OWN_MASK, OwnImages
 from .scene import Scene, region_names
 from .services import Services
 from .state import ANY, AppState
+from .strip import Strip
 
 _LABEL = {ANY: "all"}
 _KINDS = {"part": "Parts", "overlapping": "Overlapping", "absent": "Not in this image"}
@@ -127,11 +127,7 @@ class Settling:
             first = next((item for item in there if item.has_mask), None)
             first = first or (there[0] if there else None)
             self.state.image = first.id if first else ""
-        listed = [{"id": item.id, "title": item.sample_id} for item in self.items]
-        if listed != self.strip.items:
-            self.strip.param.update(items=listed, selected=self.state.image)
-        else:
-            self.strip.selected = self.state.image
+        self.strip.show(self.items, self.state.image)
 
     def _settle_model(self, catalogue: Catalogue) -> None:
         seeds = catalogue.seeds

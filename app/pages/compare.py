@@ -15,11 +15,12 @@ from xaieval.figures.palette import Mode
 from xaieval.metrics import parse_metric
 from xaieval.study.regional import regional_metrics
 
-from ..cards import Cards, Strip
+from ..cards import Cards
 from ..catalogue import Catalogue, Item
 from ..composing import method_labels
 from ..services import Services
 from ..state import ANY, MOST_MODELS, AppState
+from ..strip import Strip
 from ._compare_alignment import AlignmentPanel, Ask
 from ._compare_controls import CompareControls
 from ._compare_models import Model, Question, chosen, first_choice, offered, seat, short_labels
@@ -39,7 +40,6 @@ ASKING = (
     "measure",
     "region",
 )
-THUMBS_AROUND = 20
 USUAL = "mass_accuracy"
 """The score where no opened study was scored region by region."""
 
@@ -57,14 +57,17 @@ class ComparePage(pn.viewable.Viewer):
         self._settling = False
         self._stale = False
         self._asked = 0
-        self._thumbs_sent: set[str] = set()
         self.catalogue: Catalogue | None = None
         self.items: tuple[Item, ...] = ()
         self.models: tuple[Model, ...] = ()
         self._offered: tuple[Model, ...] = ()
         self._trouble: tuple[str, str] | None = None
         self.controls = CompareControls(state)
-        self.strip = Strip(lambda image: self._set("image", image))
+        self.strip = Strip(
+            lambda image: self._set("image", image),
+            thumb=lambda item: services.thumb(self.study, item.sample_id),
+            pool=services.later,
+        )
         self.walls = [self._wall()]
         self._wall_column = pn.Column(*self.walls, sizing_mode="stretch_width", margin=0)
         self.comparing = Comparing(services, self._show)
@@ -228,11 +231,7 @@ class ComparePage(pn.viewable.Viewer):
         if self.image not in ids:
             masked = (item.id for item in self.items if item.has_mask)
             self.image = next(masked, ids[0] if ids else "")
-        listed = [{"id": item.id, "title": item.sample_id} for item in self.items]
-        if listed != self.strip.items:
-            self.strip.param.update(items=listed, selected=self.image)
-        else:
-            self.strip.selected = self.image
+        self.strip.show(self.items, self.image)
 
     def _settle_models(self) -> None:
         self._offered = offered(self.services, self.study)
@@ -342,7 +341,6 @@ class ComparePage(pn.viewable.Viewer):
             text = str(error) if known else f"{type(error).__name__}: {error}"
             retry = [{"id": "retry", "label": "Try again"}]
             self._say("These models could not be compared", [text], retry)
-        await self._send_thumbs()
 
     def _say(self, title: str, lines: list[str], actions: Any = ()) -> None:
         message = {"title": title, "lines": lines, "actions": list(actions)}
@@ -362,24 +360,6 @@ class ComparePage(pn.viewable.Viewer):
             wall.display(view)
         if list(self._wall_column) != wanted:
             self._wall_column[:] = wanted
-
-    async def _send_thumbs(self) -> None:
-        """Send the thumbnails around the image, a few at a time, nearest first."""
-        items, study = self.items, self.study
-        at = next((i for i, item in enumerate(items) if item.id == self.image), 0)
-        near = sorted(range(len(items)), key=lambda i: abs(i - at))[: 2 * THUMBS_AROUND]
-        missing = [items[i] for i in near if f"{study}/{items[i].id}" not in self._thumbs_sent]
-        loop = asyncio.get_running_loop()
-        for start in range(0, len(missing), 10):
-            batch = missing[start : start + 10]
-            found = await loop.run_in_executor(
-                self.services.later,
-                lambda batch=batch: {i.id: self.services.thumb(study, i.sample_id) for i in batch},
-            )
-            if items is not self.items:
-                return
-            self._thumbs_sent.update(f"{study}/{image}" for image in found)
-            self.strip.thumbs = found
 
     def _recolour(self, event: param.parameterized.Event) -> None:
         self._mode = "dark" if event.new else "light"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Any
 
@@ -12,7 +11,7 @@ import param
 
 from xaieval.edits import parse_edit
 
-from ..cards import Cards, Strip
+from ..cards import Cards
 from ..catalogue import Item
 from ..composing import Wish
 from ..controls import Controls
@@ -23,6 +22,7 @@ from ..own import OWN_MASK, OwnImages, Subject
 from ..services import Services
 from ..settling import Settling
 from ..state import AppState
+from ..strip import Strip
 from ..whatif import WhatIf
 
 log = logging.getLogger("xaieval.app")
@@ -41,7 +41,6 @@ ASKING = (
     "threshold",
     "edit",
 )
-THUMBS_AROUND = 20
 
 
 class ExplorePage(pn.viewable.Viewer):
@@ -53,11 +52,14 @@ class ExplorePage(pn.viewable.Viewer):
     def __init__(self, state: AppState, services: Services) -> None:
         super().__init__()
         self.state, self.services = state, services
-        self._thumbs_sent: set[str] = set()
         self._shown_by_browser = False  # the cut that is being set: nothing is to be sent
         self._missed: set[str] = set()  # what changed while another page was shown
         self.cards = Cards(self._on_action)
-        self.strip = Strip(self._on_choose)
+        self.strip = Strip(
+            self._on_choose,
+            thumb=lambda item: self._thumb(self.state.study, item),
+            pool=services.later,
+        )
         self.explaining = Explaining(services, self.cards)
         self.controls = Controls(state, self._on_cut)
         self.own = OwnImages()
@@ -287,29 +289,11 @@ class ExplorePage(pn.viewable.Viewer):
         scene = await self.explaining.want(wish, ahead=ahead)
         if scene is not None:
             self.settling.settle_scene(scene)
-        await self._send_thumbs(at)
 
     def _nothing(self) -> tuple[str, str] | tuple[()]:
         if self.settling.items and self.state.image:
             return ()
         return ("No image here", "No image is in this split and class: choose another.")
-
-    async def _send_thumbs(self, at: int) -> None:
-        """Send the thumbnails around an image, a few at a time, nearest first."""
-        items, study = self.settling.items, self.state.study
-        near = sorted(range(len(items)), key=lambda i: abs(i - at))[: 2 * THUMBS_AROUND]
-        missing = [items[i] for i in near if f"{study}/{items[i].id}" not in self._thumbs_sent]
-        loop = asyncio.get_running_loop()
-        for start in range(0, len(missing), 10):
-            batch = missing[start : start + 10]
-            found = await loop.run_in_executor(
-                self.services.later,
-                lambda batch=batch: {i.id: self._thumb(study, i) for i in batch},
-            )
-            if items is not self.settling.items:
-                return
-            self._thumbs_sent.update(f"{study}/{image}" for image in found)
-            self.strip.thumbs = found
 
     def _thumb(self, study: str, item: Item) -> str:
         own = self.own.get(item.id)
