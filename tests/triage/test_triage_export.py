@@ -219,6 +219,26 @@ def test_fiftyone_images_and_masks_are_files(
             assert set(np.unique(mask)) == {0, 255}
 
 
+def test_fiftyones_own_reader_takes_it(exported: tuple[TriageTable, np.ndarray, Path]) -> None:
+    # What Dataset.from_json does, short of its data base.
+    odm = pytest.importorskip("fiftyone.core.odm", reason="fiftyone is not installed")
+    from fiftyone.core.fields import MaskTargetsField
+    from fiftyone.core.sample import Sample
+
+    document = json.loads(exported[2].read_text())
+    for name, kind in document["sample_fields"].items():
+        assert str(odm.create_field(name, **odm.get_field_kwargs(kind))) == kind
+    for told in document["samples"]:
+        sample = Sample.from_dict(dict(told))
+        for name, kind in document["sample_fields"].items():
+            if told[name] is not None:
+                odm.create_field(name, **odm.get_field_kwargs(kind)).validate(sample[name])
+        if told["mask"] is not None:
+            assert sample.mask.get_mask().max() == 255
+    found = MaskTargetsField().to_python(document["mask_targets"]["mask"])
+    assert found == {255: "defect"}
+
+
 def test_fiftyone_names_the_files_of_a_dataset(tmp_path: Path, arms: Path) -> None:
     table = open_triage(Results(arms / "studies" / "long"), metric="mass_accuracy")
     rows = table.select()[:4]

@@ -76,7 +76,9 @@ def export_fiftyone(
     assert found is not None, "a triage table is of measured results"
     path = None if path is None else Path(path)
     media = None if path is None else path.absolute().with_name(f"{path.stem}-media")
-    region = table.region if table.region in table.results.regions else table.results.regions[0]
+    region = next(iter(table.results.regions), "")
+    if table.region in table.results.regions:
+        region = table.region
     files = _Files(found, media, region if masks else "")
     sheet = frame(
         table,
