@@ -37,7 +37,9 @@ def test_every_score_is_defined_in_full(key: str) -> None:
 @pytest.mark.parametrize("key", sorted(OTHERS))
 def test_every_other_number_is_defined(key: str) -> None:
     found = define(key)
-    assert found.key == key and found.label and found.words
+    assert found.key == key
+    assert found.label
+    assert found.words
     if found.formula:
         ElementTree.fromstring(found.mathml)
 
@@ -118,8 +120,10 @@ def test_masks_resized_as_others_do() -> None:
     mask = np.zeros((4, 4), bool)
     mask[0, :2] = mask[1, 0] = True
     half, any_ = (geometry.mask(mask, resize=how) for how in ("half", "any"))
-    assert half[0, 0] and not half[1, 1]
-    assert any_.sum() >= half.sum() and not (half & ~any_).any()
+    assert half[0, 0]
+    assert not half[1, 1]
+    assert any_.sum() >= half.sum()
+    assert not (half & ~any_).any()
     same = Geometry((4, 4), (4, 4), (0, 0), (4, 4))
     assert (same.mask(mask, resize="any") == mask).all()
 
@@ -127,7 +131,8 @@ def test_masks_resized_as_others_do() -> None:
 def test_formulas_are_read_or_refused() -> None:
     assert plain_formula("[a + b] / [c]") == "(a + b) / c"
     assert mathml("r / [2 − r]").count("<mfrac>") == 1
-    assert "<munder>" in mathml("Σ_M R") and "<msub>" in mathml("d_high")
+    assert "<munder>" in mathml("Σ_M R")
+    assert "<msub>" in mathml("d_high")
     assert "<msqrt>" in mathml("√[a + b]")
     assert "&lt;" in mathml('a "<" b')
     for bad in ("[a", "a ]", "(a", "a _"):

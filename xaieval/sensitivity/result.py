@@ -261,11 +261,35 @@ def sentence(found: Sensitivity, labels: Mapping[str, str]) -> str:
         others = [m for m in str(winners).split("+") if m not in first]
         name = " and ".join(labels.get(m, m) for m in others)
         shared = set(first) & set(str(winners).split("+"))
-        pairs = zip(group["axis"].astype(str), group["label"].astype(str), strict=True)
-        names = [_where(axis, label) for axis, label in pairs]
+        names = _named(group["axis"].astype(str).tolist(), group["label"].astype(str).tolist())
         listed = ", ".join(names[:-1]) + (" and " if names[1:] else "") + names[-1]
         parts.append(f"{'ties with' if shared else 'loses to'} {name} {listed}")
     return f"{text}; {'; '.join(parts)}."
+
+
+def _named(axes: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """Return variants as parts of a sentence, steps of one kind together.
+
+    >>> _named(["mask", "mask", "metric"], ["dilated by 4 px", "dilated by 5 px", "IoU"])
+    ['on masks dilated by 4 or 5 px', 'by IoU']
+    """
+    found: dict[str, list[str]] = {}
+    for axis, label in zip(axes, labels, strict=True):
+        head, _, tail = label.partition(" by ")
+        key = f"on masks {head} by" if axis == "mask" else _where(axis, label)
+        found.setdefault(key, []).append(tail.removesuffix(" px") if axis == "mask" else "")
+    return [
+        f"{key} {_either(sorted(steps, key=int))} px" if steps[0] else key
+        for key, steps in found.items()
+    ]
+
+
+def _either(steps: Sequence[str]) -> str:
+    if len(steps) < 2:
+        return steps[0]
+    if len(steps) > 2 and int(steps[-1]) - int(steps[0]) == len(steps) - 1:
+        return f"{steps[0]} to {steps[-1]}"
+    return f"{', '.join(steps[:-1])} or {steps[-1]}"
 
 
 def _where(axis: str, label: str) -> str:
