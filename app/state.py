@@ -20,7 +20,7 @@ from xaieval.errors import ConfigError, StoryError
 from xaieval.stats import PATTERNS
 from xaieval.story.stamps import Stamp, changes, changes_text
 
-PAGES = ("explore", "triage", "batch", "parts", "compare")
+PAGES = ("explore", "triage", "batch", "parts", "compare", "present")
 COLOUR_MAPS = ("inferno", "cividis", "jet")
 VIEWS = ("both", "heatmap", "topk")
 SCALES = ("each", "clipped", "shared")

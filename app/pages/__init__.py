@@ -57,10 +57,17 @@ def _compare(state: AppState, services: Services) -> pn.viewable.Viewer:
     return ComparePage(state, services)
 
 
+def _present(state: AppState, services: Services) -> pn.viewable.Viewer:
+    from .present import PresentPage
+
+    return PresentPage(state, services)
+
+
 PAGES = (
     PageSpec("explore", "Explore", _explore),
     PageSpec("triage", "Triage", _triage),
     PageSpec("batch", "Batch", _batch),
     PageSpec("parts", "Parts", _parts),
     PageSpec("compare", "Compare", _compare),
+    PageSpec("present", "Present", _present),
 )

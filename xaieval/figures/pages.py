@@ -11,7 +11,7 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox, TransformedBbox
+from matplotlib.transforms import Bbox
 
 from xaieval import __version__
 from xaieval.figures.palette import INKS
@@ -19,7 +19,7 @@ from xaieval.figures.printed import STYLE
 from xaieval.figures.saving import STEADY
 
 RATIO = 16 / 9
-WIDTH_IN = 10.0
+WIDTH_IN = 8.0
 """A page is at least so wide; a larger figure makes a larger page, so that nothing shrinks."""
 _MARGIN = 0.035
 _HEAD, _FOOT = 0.15, 0.10
@@ -60,11 +60,11 @@ def page_figure(
         page = _enlarged(figure)
     unit = page.get_size_inches()[0] / WIDTH_IN
     main, small = (caption, title) if caption else (title, "")
-    sizes = {"main": 17 * unit, "small": 9 * unit, "foot": 7 * unit}
+    sizes = {"main": 14 * unit, "small": 7.5 * unit, "foot": 5.8 * unit}
     with mpl.rc_context(STYLE):
         lines = textwrap.wrap(main, 84)[:2]
         if len(lines) > 1:
-            sizes["main"] = 14 * unit
+            sizes["main"] = 11.5 * unit
         page.text(
             _MARGIN,
             0.975,
@@ -91,7 +91,7 @@ def page_figure(
         if figure is None:
             words = "\n".join(textwrap.wrap(text, 70))
             page.text(
-                0.5, 0.5, _plain(words), fontsize=12, color=ink.muted, ha="center", va="center"
+                0.5, 0.5, _plain(words), fontsize=10, color=ink.muted, ha="center", va="center"
             )
     return page
 
@@ -100,7 +100,7 @@ def page_size(width_in: float, height_in: float) -> tuple[float, float]:
     """Return the size of the page that a figure fits on, in inches.
 
     >>> page_size(4.0, 2.0)
-    (10.0, 5.625)
+    (8.0, 4.5)
     >>> width, height = page_size(4.0, 9.0)
     >>> round(width / height, 6) == round(16 / 9, 6), height > 9
     (True, True)
@@ -146,7 +146,7 @@ def _enlarged(figure: Figure) -> Figure:
         if axes.get_axes_locator() is None:
             axes.set_position(_mapped(old, inner))
     for legend in figure.legends:
-        legend.set_bbox_to_anchor(TransformedBbox(inner, figure.transFigure))
+        legend.set_bbox_to_anchor(inner)
     for text in figure.texts:
         x, y = text.get_position()
         text.set_position((inner.x0 + x * inner.width, inner.y0 + y * inner.height))

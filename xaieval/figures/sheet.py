@@ -293,6 +293,7 @@ def draw_sheet(sheet: ImageSheet) -> Figure:
             axes.set_axis_off()
         name = "picture and mask" if sheet.has_mask else "picture"
         _show(grid[0][0], sheet, sheet.picture, name, ink.text)
+        grid[0][0].set_anchor("N")
         _bars(grid[1][0] if len(ratios) > 1 else grid[0][0].inset_axes((0, -0.58, 1, 0.46)), sheet)
         colours = method_colours([panel.key for panel in sheet.panels])
         for number, band in enumerate(bands):

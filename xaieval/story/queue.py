@@ -18,6 +18,7 @@ from xaieval.stats.patterns import Thresholds
 from xaieval.story.views import ANY, Link
 from xaieval.triage import ORDERS, Filters, Queue, TriageTable, frame, open_triage, scatter
 from xaieval.triage.exporting import command
+from xaieval.triage.summaries import span_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,6 +157,8 @@ def queue_figure(table: TriageTable, rows: Any, shown: pd.DataFrame) -> Figure:
                     fontsize=7, color=ink.text,
                 )  # fmt: skip
         left.set_xlim(-0.02, 1.02)
+        low, high = span_of(table, "score")
+        left.set_ylim(low - 0.02 * (high - low), high + 0.02 * (high - low))
         left.set_xlabel("confidence")
         left.set_ylabel(table.metric.label)
         left.legend(frameon=False, fontsize=7, loc="best", labelcolor=ink.text)
