@@ -157,18 +157,18 @@ def own(demo_results: Results, tmp_path_factory: pytest.TempPathFactory) -> Resu
 
 @pytest.fixture(scope="module")
 def found(own: Results) -> object:
-    return run_sensitivity(own, population="all", split="train", images=None, device="cpu")
+    return run_sensitivity(own, population="all", split="test", images=None, device="cpu")
 
 
 def test_the_base_is_what_the_study_says(own: Results, found: object) -> None:
     table = found.frame[found.frame["variant"] == "base"].set_index(["seed", "method_id"])
     known = own.win_rates("topk_overlap", population="all")
-    known = known[(known["split"] == "train") & (known["class"] == "overall")]
+    known = known[(known["split"] == "test") & (known["class"] == "overall")]
     for row in known.to_dict("records"):
         rate = table.loc[(row["seed"], row["method_id"])]
         assert rate["win_rate"] == pytest.approx(row["win_rate"])
         assert rate["n"] == row["n"]
-    scores = own.scores(metric_key="topk_overlap", split="train").dropna(subset="value")
+    scores = own.scores(metric_key="topk_overlap", split="test").dropna(subset="value")
     means = scores.groupby(["seed", "method_id"])["value"].mean()
     for key, row in table.iterrows():
         assert row["score"] == pytest.approx(means[key], abs=1e-6)
@@ -214,15 +214,15 @@ def test_every_axis_varies_something_and_says_who_wins(found: object) -> None:
 def test_a_second_run_computes_nothing(own: Results, found: object) -> None:
     steps: list[Progress] = []
     again = run_sensitivity(
-        own, population="all", split="train", images=None, device="cpu", report=steps.append
+        own, population="all", split="test", images=None, device="cpu", report=steps.append
     )
     assert not steps
     pd.testing.assert_frame_equal(again.frame, found.frame)
-    read = read_sensitivity(own, population="all", split="train")
+    read = read_sensitivity(own, population="all", split="test")
     assert read is not None
     pd.testing.assert_frame_equal(read.verdicts, found.verdicts)
     assert read.settings == again.settings == found.settings
-    assert read_sensitivity(own, metric="mass_accuracy", population="all", split="train") is None
+    assert read_sensitivity(own, metric="mass_accuracy", population="all", split="test") is None
 
 
 def test_another_score_takes_over_what_is_there(own: Results, found: object) -> None:
@@ -231,7 +231,7 @@ def test_another_score_takes_over_what_is_there(own: Results, found: object) -> 
         own,
         metric="mass_accuracy",
         population="all",
-        split="train",
+        split="test",
         images=None,
         axes=("wins", "metric"),
         device="cpu",
@@ -244,12 +244,12 @@ def test_another_score_takes_over_what_is_there(own: Results, found: object) -> 
 def test_a_cancelled_run_keeps_what_it_has(own: Results, tmp_path: Path) -> None:
     shutil.copytree(own.path, tmp_path / "r", ignore=shutil.ignore_patterns(FOLDER))
     results = Results(tmp_path / "r")
-    asked = {"population": "all", "split": "train", "images": None, "device": "cpu"}
+    asked = {"population": "all", "split": "test", "images": None, "device": "cpu"}
     asked["axes"] = ("k", "wins")
     seen: list[Progress] = []
     with pytest.raises(Cancelled):
         run_sensitivity(results, **asked, report=seen.append, cancelled=lambda: len(seen) >= 2)
-    assert read_sensitivity(results, population="all", split="train") is None
+    assert read_sensitivity(results, population="all", split="test") is None
     rest: list[Progress] = []
     run_sensitivity(results, **asked, report=rest.append)
     assert 0 < rest[0].total < seen[0].total
@@ -259,7 +259,7 @@ def test_scores_of_another_study_do_not_count(own: Results, found: object, tmp_p
     shutil.copytree(own.path, tmp_path / "r")
     changed = Results(tmp_path / "r")
     changed.manifest = {**changed.manifest, "data_digest": "another"}
-    assert read_sensitivity(changed, population="all", split="train") is None
+    assert read_sensitivity(changed, population="all", split="test") is None
     changed.manifest = {**own.manifest, "models": dict.fromkeys(own.manifest["models"], "f" * 64)}
     from xaieval.sensitivity.store import read_scores
 
@@ -284,7 +284,7 @@ def test_a_damaged_part_is_named(own: Results, found: object, tmp_path: Path) ->
     part = next((tmp_path / "r" / FOLDER).glob("*.parquet"))
     part.write_bytes(b"nothing")
     with pytest.raises(ResultsError, match=part.name):
-        read_sensitivity(Results(tmp_path / "r"), population="all", split="train")
+        read_sensitivity(Results(tmp_path / "r"), population="all", split="test")
 
 
 def test_files_tell_the_same(own: Results, found: object) -> None:
@@ -302,7 +302,7 @@ def test_files_tell_the_same(own: Results, found: object) -> None:
 
 def test_the_command_says_it_in_a_table(own: Results, found: object, tmp_path: Path) -> None:
     out = tmp_path / "s.csv"
-    words = ["sensitivity", str(own.path), "--population", "all", "--split", "train"]
+    words = ["sensitivity", str(own.path), "--population", "all", "--split", "test"]
     done = CliRunner().invoke(
         main, [*words, "--all-images", "--axes", "k,mask", "--csv", str(out), "--device", "cpu"]
     )
