@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -292,3 +296,12 @@ def test_a_sample_keeps_all_but_its_picture() -> None:
         place_of(parse_edit("erase:mean:topk=3px,gradcam"), (40, 56), {})
     given = edit_sample(sample, parse_edit("erase:mean:topk=3px,gradcam"), place=mask)
     assert (given.image == made.image).all()
+
+
+def test_the_python_of_the_docs_runs() -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "whatif.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 1
+    done = subprocess.run([sys.executable, "-c", blocks[0]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["mean", "blur", "noise"]

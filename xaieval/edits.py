@@ -4,7 +4,7 @@ An edit acts on a picture at its original size, before any preprocessing, and ha
 pixel is replaced whole or not at all, so everything outside the edit keeps its very values. What
 stands in for the replaced pixels decides what the network sees there (Fong and Vedaldi 2017,
 "Interpretable Explanations of Black Boxes by Meaningful Perturbation", section 4.1; Petsiuk, Das
-and Saenko 2018, "RISE", section 3.3): none of the three is neutral, so compare them.
+and Saenko 2018, "RISE", section 4.2): none of the three is neutral, so compare them.
 """
 
 from __future__ import annotations

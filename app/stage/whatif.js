@@ -339,7 +339,7 @@ function makeWhatIf(stage) {
   const onKey = (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || !shown() || !(asked || tool)) { return; }
     const from = event.composedPath()[0];
-    if (from.closest?.("[role=dialog], [role=listbox], [role=menu], dialog")
+    if (from.closest?.("[role=dialog], [role=listbox], [role=menu], dialog, input[type=text], textarea")
         || from.getAttribute?.("aria-expanded") === "true" && from !== disclosure) { return; }
     event.preventDefault();
     if (asked) { restore(); } else { setTool(""); }
