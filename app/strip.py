@@ -130,7 +130,7 @@ class Strip(JSComponent):
             known = places if isinstance(places, list) else []
             self._wanted = [p for p in known[:200] if isinstance(p, int) and p < len(self.items)]
             if not self._busy:
-                pn.state.execute(self._send_thumbs)
+                pn.state.onload(self._send_thumbs)  # before, the browser could not hear it
 
     def _choose(self, place: int) -> None:
         if 0 <= place < len(self.items):

@@ -34,7 +34,7 @@ function makeInspector(stage) {
   };
   const middle = () => cross ?? centre;
   const out = tool("−", "Zoom out", "-", () => zoomAt(middle(), 0.5));
-  const scale = el("span", "zoom", bar, {role: "status", "aria-label": "Zoom"});
+  const scale = el("span", "zoom", bar);
   const into = tool("+", "Zoom in", "+", () => zoomAt(middle(), 2));
   const reset = tool("1:1", "Show the whole image", "0", whole);
   const pointer = tool("", "Move a cross with the arrow keys", "arrows, Shift for 10 pixels", () => {

@@ -64,7 +64,7 @@ def test_pick_class_image_and_method_then_move_k(open_page: OpenPage, server: st
     page = open_page(server)
     ready(page)
     assert methods(page) == ["gradcam", "saliency", "integrated_gradients", "random"]
-    expect(stage(page).get_by_role("status")).to_contain_text("Top-K overlap")
+    expect(stage(page).locator(".verdict")).to_contain_text("Top-K overlap")
     assert page.locator("article.winner").count() <= 1
     assert page.locator("article.baseline.winner").count() == 0
 
