@@ -56,7 +56,11 @@ class PresentPage(pn.viewable.Viewer):
             pn.state.on_session_destroyed(lambda _: self._stop())
             pn.state.add_periodic_callback(self._look_again, LOOK_EVERY_MS)
         self._root = pn.Column(
-            self._tools(), self.board, sizing_mode="stretch_both", margin=0, styles={"gap": "0"}
+            self.board,
+            self._tools(),
+            sizing_mode="stretch_both",
+            margin=0,
+            styles={"position": "relative"},
         )
         self._look()
         pn.state.onload(self._refresh)
@@ -71,18 +75,12 @@ class PresentPage(pn.viewable.Viewer):
             )
             for kind, label in (("html", "HTML"), ("pdf", "PDF"), ("json", "JSON"))
         ]
-        self._files = pmui.Row(*files, margin=(8, 16, 0, 0), sx={"gap": "4px"})
+        self._files = pmui.Row(*files, margin=0, sx={"gap": "4px"})
         words = pmui.Typography(
-            "Save this story", variant="body2", margin=(14, 4, 0, 0), sx={"opacity": 0.8}
+            "Save this story", variant="body2", margin=(8, 4, 0, 0), sx={"opacity": 0.8}
         )
-        return pmui.Row(
-            pn.layout.HSpacer(),
-            words,
-            self._files,
-            sizing_mode="stretch_width",
-            margin=0,
-            height=44,
-        )
+        above = {"position": "absolute", "right": "16px", "top": "12px", "z-index": "2"}
+        return pn.Row(words, self._files, margin=0, styles=above)
 
     # ---------------------------------------------------------------- state to page
 

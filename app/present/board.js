@@ -42,7 +42,8 @@ const MOST_BYTES = 2_000_000;
 
 export function render({model, el: host}) {
   const send = (type, more = {}) => model.send_msg({type, ...more});
-  const root = make("div", "board", host);
+  host.classList.add("host");
+  const root = make("div", "layout", host);
 
   // ------------------------------------------------------------ left: stories and slides
   const left = make("aside", "left", root);
