@@ -4,7 +4,7 @@ const OUTCOMES = [["counted", "all"], ["won", "won"], ["lost", "lost"]];
 
 export function render({model, el}) {
   const panel = document.createElement("div");
-  panel.className = "taps";
+  panel.className = "tap-panel";
   panel.setAttribute("role", "dialog");
   panel.hidden = true;
   el.appendChild(panel);
@@ -92,7 +92,8 @@ export function render({model, el}) {
     return true;
   };
 
-  const focus = () => panel.querySelector("button.main:enabled, .head button").focus();
+  const focus = () =>
+    (panel.querySelector("button.main:enabled") ?? panel.querySelector(".head button")).focus();
 
   const place = () => {
     panel.hidden = false;

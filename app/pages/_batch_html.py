@@ -46,12 +46,13 @@ h2 { font-size: var(--t-title); font-weight: 600; margin: 0; }
 .legend > span { display: inline-flex; align-items: center; gap: 6px; white-space: nowrap; }
 svg { flex: none; overflow: visible; }
 .scroll { overflow: auto; max-height: 560px; }
+.scroll.whole { max-height: none; }
 table { border-collapse: collapse; width: 100%; }
 th { text-align: left; font-weight: 500; color: var(--quiet); font-size: 12px;
   padding: 6px 12px; border-bottom: 1px solid var(--line); white-space: nowrap;
   position: sticky; top: 0; background: var(--page); z-index: 1; }
 td { padding: 5px 12px; border-bottom: 1px solid var(--line); white-space: nowrap; }
-tbody tr:hover td { background: color-mix(in srgb, var(--ink) 4%, transparent); }
+tbody tr:hover td, tbody tr:hover th { background: color-mix(in srgb, var(--ink) 4%, transparent); }
 tbody tr.group td { border-top: 2px solid var(--line); }
 tbody th { position: static; color: var(--ink); font-size: var(--t-body); padding: 5px 12px; }
 .num { text-align: right; }
@@ -261,8 +262,8 @@ def win_table(
         interval, note = "", " Numbers of images were not published, so there is no interval."
     seeds = int(data.boxes["n_seeds"].max()) if len(data.boxes) else 0
     return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="Win rates, mean and standard '
-        'deviation"><table><caption>'
+        '<div class="scroll whole" tabindex="0" role="region" '
+        'aria-label="Win rates, mean and standard deviation"><table><caption>'
         f"{define('spread', 'Mean ± population standard deviation')} over "
         f"{seeds} seed{'' if seeds == 1 else 's'}; {interval}▲ highest of its row.{note}</caption>"
         '<thead><tr><th scope="col">Split</th><th scope="col">Class</th>'

@@ -14,12 +14,14 @@ from xaieval.figures.palette import Mode
 from xaieval.study import Results
 
 from ..taps import Mark, Taps
+from ..theme import HIDE_LABEL
 from . import _batch_html as html
 from . import _batch_tests as tests
 from ._batch_content import Content
 from ._batch_export import Downloads
 
 EXHIBITS: tuple[Exhibit, ...] = ("win-rates", "curves", "accuracy", "ranks", "pairs", "agreement")
+_OBSERVATION = '<span class="quiet" aria-hidden="true">One observation is</span>'
 UNITS = {"a training seed": "seed", "an image": "image"}
 
 
@@ -57,7 +59,9 @@ class BatchSections:
             options=UNITS,
             value="seed",
             size="small",
-            margin=(0, 0, 4, 0),
+            color="default",
+            stylesheets=[HIDE_LABEL],
+            margin=0,
         )
         self.difference, self.question, self.pairs = (_html() for _ in range(3))
         self.ranks = pn.pane.Bokeh(margin=(8, 0), sizing_mode="fixed")
@@ -81,9 +85,9 @@ class BatchSections:
                 self.difference,
                 self.ranks,
                 pmui.Row(
-                    _html('<span class="quiet small">One observation is</span>', wide=False),
+                    _html(_OBSERVATION, wide=False),
                     self.unit,
-                    margin=0,
+                    margin=(4, 0),
                     sx={"gap": "8px", "alignItems": "center"},
                 ),
                 self.question,

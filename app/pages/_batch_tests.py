@@ -18,8 +18,8 @@ from ._batch_gate import method_name
 from ._batch_html import define
 
 STYLE = """
-p.words { margin: 0 0 6px; max-width: 110ch; }
-p.words b { font-weight: 650; }
+p.say { margin: 0 0 6px; max-width: 110ch; }
+p.say b { font-weight: 650; }
 .verdict { display: inline-block; border-radius: 8px; padding: 0 8px; border: 1px solid var(--line);
   font-size: var(--t-small); white-space: nowrap; }
 .verdict.yes { border-color: currentColor; font-weight: 650; }
@@ -37,7 +37,7 @@ def difference_words(
     """Return Friedman's test in plain words, and what the diagram shows."""
     found = tests.compared
     if found is None:
-        return f'<p class="words quiet">{escape(tests.reason)}</p>'
+        return f'<p class="say quiet">{escape(tests.reason)}</p>'
     test = found.friedman
     unit = "seed" if found.blocks.unit == "seed" else "image"
     blocks = f"{test.n_blocks} {unit}{'' if test.n_blocks == 1 else 's'}"
@@ -45,7 +45,7 @@ def difference_words(
     name = define("friedman", "Friedman's test")
     if test.reason:
         return (
-            f'<p class="words">{name} needs blocks that differ: {escape(test.reason)} '
+            f'<p class="say">{name} needs blocks that differ: {escape(test.reason)} '
             f"({over}, {blocks}).</p>"
         )
     how = "counted over all orders" if test.p_from == "exact" else f"F = {test.f:.2f}"
@@ -72,12 +72,12 @@ def difference_words(
             f"their ranks are nearer than the {cd}, {found.nemenyi.cd:.2f} "
             f"(Nemenyi, {100 * found.alpha:.0f} %)."
         )
-    return f'<p class="words">{said}</p><p class="words quiet">{told}</p>{_few(found)}'
+    return f'<p class="say">{said}</p><p class="say quiet">{told}</p>{_few(found)}'
 
 
 def question(unit: str) -> str:
     """Return what a test over such observations answers."""
-    return f'<p class="words quiet">{escape("Observations are " + UNITS[unit])}</p>'
+    return f'<p class="say quiet">{escape("Observations are " + UNITS[unit])}</p>'
 
 
 def _averaged(found: MethodComparison) -> str:
@@ -112,7 +112,7 @@ def _few(found: MethodComparison) -> str:
         parts.append(
             "Images are taken as independent draws; several photographs of one object are not."
         )
-    return f'<p class="words quiet small">{escape(" ".join(parts))}</p>' if parts else ""
+    return f'<p class="say quiet small">{escape(" ".join(parts))}</p>' if parts else ""
 
 
 def pair_table(
@@ -177,7 +177,7 @@ def agreement_words(tests: Tested) -> str:
     rows = tests.agreement
     if not len(rows):
         return (
-            '<p class="words quiet">Two scores and two methods are needed: add scores to the '
+            '<p class="say quiet">Two scores and two methods are needed: add scores to the '
             "study's [score] metrics, such as mass_accuracy or deletion, and run it again; "
             "finished work is kept.</p>"
         )
@@ -198,7 +198,7 @@ def agreement_words(tests: Tested) -> str:
     said += f" {agree} agree" + (f", {rest} are undecided." if rest else ".")
     tau = define("kendall", "Kendall's tau")
     return (
-        f'<p class="words">{said}</p><p class="words quiet">{tau} of the two rankings of the '
+        f'<p class="say">{said}</p><p class="say quiet">{tau} of the two rankings of the '
         f"methods on one image, {escape(tests.group.text)}, mean over images and seeds: 1 the same "
         "order, 0 unrelated, −1 the opposite. ↓ marks scores where lower is better; they are "
         "turned.</p>"

@@ -24,7 +24,7 @@ from ._batch_content import Content, compute
 from ._batch_run import RunPanel
 from ._batch_sections import BatchSections
 from ._batch_sensitivity import Question, SurvivalPanel
-from ._computed import Computed, action, loading, said
+from ._computed import AS_HIGH_AS_NEEDED, Computed, action, loading, said
 
 ASKING = ("study", "split", "class_name", "metric", "region", "ties", "images", "unit")
 
@@ -122,6 +122,7 @@ class BatchPage(pn.viewable.Viewer):
             self._body,
             sizing_mode="stretch_width",
             margin=(0, 24, 32, 24),
+            styles=AS_HIGH_AS_NEEDED,
         )
 
     def _heed(self, widget: Any, change: Callable[[Any], object]) -> None:

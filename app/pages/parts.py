@@ -17,7 +17,7 @@ from xaieval.study.regional import default_regions, regional_metrics
 
 from ..services import Services
 from ..state import ANY, AppState
-from ._computed import Computed, action, loading, said
+from ._computed import AS_HIGH_AS_NEEDED, Computed, action, loading, said
 from ._parts_content import PartsContent, compute_parts
 from ._parts_controls import PartsControls, region_sets
 from ._parts_figures import PartsFigures
@@ -54,7 +54,11 @@ class PartsPage(pn.viewable.Viewer):
         self.figures = PartsFigures(self.controls)
         self._body = pn.Column(_reading(), sizing_mode="stretch_width", margin=0)
         self._root = pn.Column(
-            self.controls.bar(), self._body, sizing_mode="stretch_width", margin=(0, 24, 32, 24)
+            self.controls.bar(),
+            self._body,
+            sizing_mode="stretch_width",
+            margin=(0, 24, 32, 24),
+            styles=AS_HIGH_AS_NEEDED,
         )
         self._connect()
         self._settle()

@@ -103,13 +103,14 @@ _TELL = """
 const {x, y} = cb_obj;
 const px = fig.inner_width / (fig.x_range.end - fig.x_range.start);
 const py = fig.inner_height / (fig.y_range.end - fig.y_range.start);
-let id = "", nearest = 10;
+let id = "", nearest = 10, hit = -1;
 const p = points.data;
 for (let i = 0; i < p.id.length; i++) {
   if (p.split[i] !== split) continue;
   const far = Math.hypot((p.x[i] - x) * px, (p.value[i] - y) * py);
-  if (far <= nearest) { nearest = far; id = p.id[i]; }
+  if (far <= nearest) { nearest = far; id = p.id[i]; hit = i; }
 }
+if (hit >= 0) points.selected.indices = [hit];  // near enough counts, as for the panel
 const b = boxes.data, slack = 4 / py;
 for (let i = 0; i < b.id.length && !id; i++) {
   if (b.split[i] === split && x >= b.left[i] && x <= b.right[i]
