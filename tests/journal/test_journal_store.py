@@ -113,6 +113,22 @@ def test_threads_share_a_journal(journal: Journal, again: int) -> None:
     assert [event.id for event in journal.events()] == list(range(1, 81))
 
 
+def test_writers_who_look_first_wait_for_each_other(journal: Journal) -> None:
+    # An undo reads before it writes: both in one turn, or it fails where another wrote between.
+    def work(author: str) -> None:
+        for i in range(25):
+            event = tag(journal, f"{author}-{i}", author=author)
+            journal.append(author=author, study="s", operation="undo", value=event.id)
+
+    threads = [threading.Thread(target=work, args=(f"t{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert journal.last_id() == 200
+    assert marks(journal.events()) == {}
+
+
 def test_many_are_written_all_or_none(journal: Journal) -> None:
     good = {"author": "ada", "study": "s", "sample_id": "a/1", "operation": "tag", "value": "x"}
     assert len(journal.append_many([good, good | {"value": "y"}])) == 2

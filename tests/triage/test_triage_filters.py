@@ -110,6 +110,39 @@ def test_filters_by_loops(table: TriageTable, filters: Filters) -> None:
     assert len(found) == len(expected)
 
 
+@pytest.mark.parametrize(
+    "filters",
+    [
+        *(
+            Filters(outcome=f"{kind}:gradcam", population=population, tie_rule=tie_rule)
+            for kind in ("counted", "won", "lost")
+            for population in ("correct", "all")
+            for tie_rule in ("split", "first")
+        ),
+        Filters(score=(0.2, 0.4)),
+        Filters(score=(0.4, 0.4)),
+        Filters(score=(-math.inf, math.inf)),
+        *(Filters(pattern=pattern) for pattern in PATTERNS),
+        *(Filters(marked=marked) for marked in ("marked", "unmarked")),
+        *(Filters(text=text) for text in ("CRACK/0", "mask is", "late")),
+        Filters(tag="odd"),
+    ],
+    ids=lambda filters: str(filters.outcome or filters.pattern or filters.text or filters.score),
+)
+def test_one_filter_alone_by_loops(table: TriageTable, filters: Filters) -> None:
+    found = table.select(filters, marks=MARKS)
+    expected = {row for row in range(len(table)) if passes(table, filters, row)}
+    assert set(found.tolist()) == expected
+
+
+def test_the_ends_of_a_range_belong_to_it(table: TriageTable) -> None:
+    lowest, highest = float(np.nanmin(table.score)), float(np.nanmax(table.score))
+    inside = table.select(Filters(score=(lowest, highest)))
+    assert len(inside) == (~np.isnan(table.score)).sum()
+    one = float(table.rows.confidence[5])
+    assert 5 in table.select(Filters(confidence=(one, one)))
+
+
 @settings(max_examples=50, deadline=None)
 @given(FILTERS)
 def test_pattern_counts_are_of_the_other_filters(table: TriageTable, filters: Filters) -> None:
