@@ -1,7 +1,7 @@
 // The triage desk: what is shown, plots, queue, and the chosen image, under the hand of the keyboard.
 
 export function render({model, el: host}) {
-  const root = el("div", "desk", host);
+  const root = el("div", "triage-desk", host);
   let request = 0;
   const act = (type, more = {}) => {
     request += 1;

@@ -1,7 +1,7 @@
 // Shared Interest's patterns with their counts, and the lines between them.
 
 export function render({model, el: host}) {
-  const root = el("section", "patterns", host, {"aria-label": "Patterns"});
+  const root = el("section", "kinds", host, {"aria-label": "Patterns"});
   const list = el("div", "list", root);
   const lines = el("details", "lines", root);
   text("summary", "", lines, "Where the lines are");
