@@ -102,8 +102,10 @@ class Controls:
             sx={"gap": "8px"},
         )
 
-    def rail(self, strip: pn.viewable.Viewable) -> pn.viewable.Viewable:
-        """Return the column on the left: images, methods, K, and how things are drawn."""
+    def rail(
+        self, strip: pn.viewable.Viewable, files: pn.viewable.Viewable
+    ) -> pn.viewable.Viewable:
+        """Return the column on the left: images, methods, K, how things are drawn, files."""
         return pmui.Column(
             strip,
             _heading("Methods"),
@@ -116,6 +118,8 @@ class Controls:
             self.opacity,
             self.colormap,
             pmui.Row(self.display, self.scale, margin=(4, 0, 0, 0), sx={"gap": "8px"}),
+            _heading("Save this view"),
+            files,
             width=264,
             sizing_mode="stretch_height",
             margin=(12, 8, 16, 16),

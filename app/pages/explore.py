@@ -24,6 +24,7 @@ from ..settling import Settling
 from ..state import AppState
 from ..strip import Strip
 from ..whatif import WhatIf
+from ._explore_export import ExploreFiles
 
 log = logging.getLogger("xaieval.app")
 
@@ -61,6 +62,7 @@ class ExplorePage(pn.viewable.Viewer):
             pool=services.later,
         )
         self.explaining = Explaining(services, self.cards)
+        self.files = ExploreFiles(state, services)
         self.controls = Controls(state, self._on_cut)
         self.own = OwnImages()
         self.whatif = WhatIf(state, services, self.cards, self.own, self._show_again)
@@ -101,6 +103,9 @@ class ExplorePage(pn.viewable.Viewer):
             (panel.region, "region"),
         ):
             widget.param.watch(lambda event, name=name: self._set(name, event.new), "value")
+        self.cards.swipe = list(state.swipe)
+        state.param.watch(lambda event: setattr(self.cards, "swipe", list(event.new)), "swipe")
+        self.cards.param.watch(lambda event: setattr(state, "swipe", tuple(event.new[:2])), "swipe")
         panel.methods.param.watch(self._on_methods, "value")
         panel.add_method.param.watch(self._on_add_method, "value")
 
@@ -301,7 +306,7 @@ class ExplorePage(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.viewable.Viewable:
         return pmui.Row(
-            self.controls.rail(self.strip),
+            self.controls.rail(self.strip, self.files.row),
             pmui.Column(
                 self.controls.bar(), self.cards, sizing_mode="stretch_both", margin=0, scroll="y"
             ),

@@ -19,7 +19,15 @@ from matplotlib.path import Path as MplPath
 from xaieval.errors import ConfigError, unknown
 from xaieval.figures.palette import INKS, Ink, method_colours
 from xaieval.figures.printed import STYLE, new_figure
-from xaieval.render import COLOUR_MAPS, TOPK_COLOURS, levels, outline_path, overlay, topk_overlay
+from xaieval.render import (
+    COLOUR_MAPS,
+    SIGNED,
+    TOPK_COLOURS,
+    levels,
+    outline_path,
+    overlay,
+    topk_overlay,
+)
 from xaieval.types import Image, Mask, Score
 
 TOPK_NAMES = {"hit": "hit", "miss": "miss", "false_alarm": "false alarm"}
@@ -186,7 +194,7 @@ class ImageSheet:
             low=low,
             high=high,
             opacity=self.look.opacity,
-            colormap=self.look.colormap,
+            colormap=SIGNED if self.look.display == "signed" else self.look.colormap,
         )
 
     def span(self, panel: SheetPanel) -> tuple[float, float]:
