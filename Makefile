@@ -4,7 +4,7 @@ VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 STAMP = $(VENV)/.xaieval-installed
 
-.PHONY: help demo test check format parity bench demo-assets install clean
+.PHONY: help demo test check format parity bench screenshots demo-assets install clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,10 @@ demo-assets: $(STAMP) ## train and run the built-in study again (about half an h
 	$(VENV)/bin/xaieval train demo --out assets/demo
 	$(VENV)/bin/xaieval run demo --out assets/demo
 	$(VENV)/bin/xaieval sanity demo --out assets/demo --device cpu
+	$(VENV)/bin/xaieval sensitivity demo --out assets/demo --device cpu
+
+screenshots: $(STAMP) ## take docs/images/*.png from the running dashboard (SHOTS="batch help" for some)
+	$(VENV)/bin/python docs/make_screenshots.py $(SHOTS)
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -323,8 +323,7 @@ class SurvivalPanel(pn.viewable.Viewer):
             f"<li>{escape(axis.capitalize())} is not varied: {escape(why)}.</li>"
             for axis, why in survival.found.skipped.items()
         )
-        about = f"{escape(survival.about)}. Measured {escape(settings.finished[:10])} in "
-        about += f"{duration(settings.elapsed_s)}."
+        about = f"{escape(survival.about)}. Measured {escape(settings.finished[:10])}."
         extra = f'<p class="quiet" role="alert">{escape(note)}</p>' if note else ""
         self._text.object = (
             f'<div data-state="filled"><p class="answer-line" role="status">'
