@@ -93,6 +93,21 @@ function find(selector, root = document) {
   return null;
 }
 
+// Light or dark as the system has it, until somebody chooses; the choice outlives a reload.
+const THEME = "xaieval-theme";
+
+function followTheme() {
+  const toggle = find("button[aria-label='Toggle theme']");
+  if (!toggle) { return; }
+  const now = () => (find(".mui-dark") ? "dark" : "light");
+  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  const wanted = localStorage.getItem(THEME) ?? system;
+  if (now() !== wanted) { toggle.click(); }
+  toggle.addEventListener("click", () => {
+    requestAnimationFrame(() => requestAnimationFrame(() => localStorage.setItem(THEME, now())));
+  });
+}
+
 const STYLE = `
 a.skip-to-page { position: fixed; left: 8px; top: -64px; z-index: 3000; padding: 8px 16px;
   border-radius: 4px; font: 600 14px system-ui, sans-serif; text-decoration: none;
@@ -121,5 +136,6 @@ export function render({model, el: host}) {
   model.on("page", name);
   name();
   const stop = watch();
+  requestAnimationFrame(followTheme);  // once the bar is there
   model.on("remove", () => { stop(); skip.remove(); style.remove(); });
 }

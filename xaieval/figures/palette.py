@@ -9,14 +9,15 @@ from typing import Literal
 Mode = Literal["light", "dark"]
 Origin = Literal["measured", "published"]
 
-# Okabe and Ito's colour-blind-safe set (https://jfly.uni-koeln.de/color/): the value for a light
-# ground, then a lighter one of the same hue for a dark ground.
+# After Okabe and Ito (https://jfly.uni-koeln.de/color/): the value for a light ground, then one of
+# the same hue for a dark ground, moved in lightness until any two, and the grey of baselines, are
+# apart for dichromats too (CIEDE2000 of 10 and more; of groups 8): tests/test_colour_vision.py.
 _MEASURED: dict[str, tuple[str, str]] = {
     "gradcam": ("#0072b2", "#56a8e0"),
     "saliency": ("#d55e00", "#f39455"),
-    "integrated_gradients": ("#00825f", "#35c79c"),
-    "gradient_x_input": ("#b0518f", "#e08cc3"),
-    "occlusion": ("#a37a00", "#e3bf4e"),
+    "integrated_gradients": ("#006c4b", "#48ecb4"),
+    "gradient_x_input": ("#743867", "#b95da4"),
+    "occlusion": ("#9d8154", "#ffd14f"),
 }
 _MEASURED_SPARE = (("#4c5fb8", "#98a7f0"), ("#8a4b2d", "#d09a7c"), ("#3f7f8c", "#7cc3d1"))
 _BASELINE = ("#73777f", "#a3a8b1")
@@ -24,22 +25,22 @@ BASELINES = frozenset({"random", "constant", "sobel", "centre_prior"})
 
 # Figures that only repeat published numbers: a violet family, three steps of lightness apart.
 _PUBLISHED: dict[str, tuple[str, str]] = {
-    "gradcam": ("#54278f", "#b79cf0"),
-    "saliency": ("#c23b87", "#f08fc4"),
-    "integrated_gradients": ("#6577c4", "#8fc0f5"),
+    "gradcam": ("#54278f", "#7b84d8"),
+    "saliency": ("#e94592", "#ca5da4"),
+    "integrated_gradients": ("#6c82cf", "#8fc0f5"),
 }
 _PUBLISHED_SPARE = (("#8a4b9e", "#d4a5e3"), ("#46508f", "#a3adf0"), ("#a0527f", "#e0a3c6"))
 
-# Groups that are no methods, after Paul Tol's schemes (https://sronpersonalpages.nl/~pault/),
+# Groups that are no methods, moved likewise, after Paul Tol's schemes (https://sronpersonalpages.nl/~pault/),
 # darkened for a light ground and lightened for a dark one.
 _GROUPS = (
-    ("#33608f", "#8db8e8"),
-    ("#c2413f", "#f5929d"),
-    ("#1f7a33", "#7fcf8e"),
-    ("#8a6d00", "#d9cc63"),
-    ("#8a2f72", "#e08ac0"),
-    ("#167a94", "#7fd3ea"),
-    ("#6450a8", "#b8a9e0"),
+    ("#00538b", "#6498da"),
+    ("#d24f4a", "#f5929d"),
+    ("#1f7a33", "#9fe19c"),
+    ("#694a08", "#d9cc63"),
+    ("#79005f", "#c479ad"),
+    ("#4c91aa", "#69d4e4"),
+    ("#4962c7", "#a5b0ff"),
     ("#5c6166", "#b3b8c0"),
 )
 
