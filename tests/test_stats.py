@@ -122,6 +122,7 @@ def test_win_rates_of_the_default_population() -> None:
     assert found.columns.tolist() == [
         *("seed", "split", "class", "method_id", "win_rate", "wins", "n", "left_out"),
         "left_out_by",
+        "undefined",
     ]
     crack, hole = rows_of(found, 42, "crack"), rows_of(found, 42, "hole")
     assert crack["wins"].tolist() == [0.5, 1.5, 0]
@@ -353,3 +354,21 @@ def test_golden_balanced_accuracy_is_that_of_the_last_epoch() -> None:
     for split, mean, std in (("test", 0.9443, 0.0467), ("train", 0.9837, 0.0144)):
         last = [run[split]["balanced_accuracy"][-1] for run in published().values()]
         assert (round(np.mean(last), 4), round(np.std(last), 4)) == (mean, std)
+
+
+def test_a_method_without_any_score_has_no_win_rate_but_a_reason() -> None:
+    rows = [
+        (1, "test", "c", f"i{i}", method, NAN if method == "x" else 0.5, reason)
+        for i in range(3)
+        for method, reason in (("x", "zero-map"), ("y", None))
+    ]
+    columns = ["seed", "split", "class", "sample_id", "method_id", "value", "reason"]
+    frame = pd.DataFrame(rows, columns=columns)
+    found = win_rates(frame, methods=["x", "y"]).set_index(["class", "method_id"])
+    assert math.isnan(found.loc[("c", "x"), "win_rate"])
+    assert found.loc[("c", "x"), "undefined"] == "zero-map"
+    assert found.loc[("c", "y"), "win_rate"] == 1
+    assert found.loc[("c", "y"), "undefined"] == ""
+    frame.loc[0, ["value", "reason"]] = [0.1, None]  # one score is enough to lose
+    found = win_rates(frame, methods=["x", "y"]).set_index(["class", "method_id"])
+    assert found.loc[("overall", "x"), ["win_rate", "undefined"]].tolist() == [0.0, ""]

@@ -15,6 +15,7 @@ from xaieval.figures.boxes import Boxes, count_text
 from xaieval.figures.palette import INKS, Mode, Origin, method_colours, method_marks
 from xaieval.stats import FEW_IMAGES, FEW_SEEDS, OVERALL
 
+from ..scorecard import REASON_TEXT
 from ..theme import TOKENS
 from ._batch_gate import STYLE as GATE_STYLE
 from ._batch_gate import gate_notes, method_name
@@ -296,7 +297,10 @@ def _win_cell(
     labels: Mapping[str, str],
 ) -> str:
     if row is None or math.isnan(row["mean"]):
-        return '<td class="num quiet">–</td>'
+        why = "" if row is None else row["undefined"]
+        text = REASON_TEXT.get(why, why)
+        below = f'<span class="interval">{escape(text)}</span>' if text else ""
+        return f'<td class="num quiet">–{below}</td>'
     interval = ""
     if not math.isnan(row["from"]):
         interval = f'<span class="interval wide">{row["from"]:.3f} to {row["to"]:.3f}</span>'

@@ -22,8 +22,8 @@ log = logging.getLogger("xaieval.app")
 C = TypeVar("C")
 
 AS_HIGH_AS_NEEDED = {"max-height": "none"}
-"""Styles of a page that scrolls. Panel's ``max-height: 100%`` goes down to every part of it, and one
-that is higher than the window would lie under the next."""
+"""Styles of a page that scrolls. Panel's ``max-height: 100%`` goes down to every part of it, and
+one that is higher than the window would lie under the next."""
 
 _STYLE = (
     TOKENS

@@ -45,6 +45,8 @@ def _cells(summary: Summary) -> tuple[list[str], list[list[str]]]:
         area = "–" if row["area_share"] is None else f"{row['area_share']:.4f}"
         count = "–" if row["n"] is None else str(row["n"])
         win = _plus_minus(row["win_rate"], row["std"]) if row["competes"] else "reference"
+        if row["undefined"]:
+            win += f" ({row['undefined']})"
         score = _plus_minus(row["score"], row["score_std"])
         method = marked(row["method_id"], bool(row["sanity"]))
         names = [row["split"], row["class"], method]

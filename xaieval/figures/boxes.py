@@ -29,7 +29,8 @@ class Boxes:
         ``q1``, ``q3``, ``low`` and ``high`` (Wilson interval), ``from`` and ``to`` (two-way
         bootstrap interval; NaN when not known), ``n_seeds``, ``n_low`` and ``n_high`` (fewest and
         most images of a seed; NaN when not known), ``left_out`` (most of a seed) and
-        ``left_out_by`` (why), ``whisker_low``, ``whisker_high``, ``few`` (bool: images).
+        ``left_out_by`` (why), ``undefined`` (why there is no number), ``whisker_low``,
+        ``whisker_high``, ``few`` (bool: images).
     points : DataFrame
         One row per seed of a box: ``id``, ``box``, ``seed``, ``value``, ``wins``, ``n``,
         ``left_out``, ``shift`` in [-1, 1] (sideways place inside the box).
@@ -144,6 +145,9 @@ def boxes(
                 "n_high": group["n"].max(),
                 "left_out": group["left_out"].max(),
                 "left_out_by": _why(group),
+                "undefined": next(filter(None, group.get("undefined", [])), "")
+                if not values
+                else "",
                 "whisker_low": box.low,
                 "whisker_high": box.high,
                 "few": bool(group["n"].min() < FEW_IMAGES),

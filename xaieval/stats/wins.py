@@ -104,11 +104,12 @@ def win_rates(
     Returns
     -------
     DataFrame
-        ``[*by, class, method_id, win_rate, wins, n, left_out, left_out_by]``: ``wins`` is the sum
-        of win shares, ``n`` the images they are shared over, ``left_out`` the images that take no
-        part, and ``left_out_by`` why ("empty-mask 4, misclassified 2"). With n = 0 the rate is
-        NaN. A class of which no image has a mask has no row; "overall" counts its images as left
-        out.
+        ``[*by, class, method_id, win_rate, wins, n, left_out, left_out_by, undefined]``: ``wins``
+        is the sum of win shares, ``n`` the images they are shared over, ``left_out`` the images
+        that take no part, and ``left_out_by`` why ("empty-mask 4, misclassified 2"). With n = 0
+        the rate is NaN; so is that of a method that has a score on none of the n images, and
+        ``undefined`` says why ("zero-map"; else ''). A class of which no image has a mask has no
+        row; "overall" counts its images as left out.
 
     Raises
     ------
@@ -129,6 +130,9 @@ def win_rates(
     units[list(methods)] = shares_of(wide.to_numpy(np.float64), tie_rule, tolerance, nan)
     undefined = units[methods[0]].isna()
     units["cause"] = _undefined(who.kept, units, methods).where(undefined)
+    units["row"] = np.arange(len(units))
+    known = ~np.isnan(wide.to_numpy(np.float64))
+    reasons = _reasons(who.kept, wide)
     units = pd.concat([units, who.left_out[who.left_out["cause"].notna()]], ignore_index=True)
     asks = units.loc[~units["cause"].isin(MASK_CAUSES), "class"].unique()
     listed = pd.concat([units[units["class"].isin(asks)], units.assign(**{"class": OVERALL})])
@@ -137,16 +141,19 @@ def win_rates(
         named = dict(zip([*by, "class"], key, strict=True))
         used = group[group["cause"].isna()]
         causes = group["cause"].dropna().value_counts().sort_index()
-        for method in methods:
-            wins = float(used[method].sum())
+        here = used["row"].to_numpy(np.int64)
+        for at, method in enumerate(methods):
+            wins, some = float(used[method].sum()), bool(known[here, at].any())
+            why = [text for text in reasons[here, at] if isinstance(text, str)]
             rows.append(
                 named
-                | {"method_id": method, "win_rate": wins / len(used) if len(used) else math.nan}
+                | {"method_id": method, "win_rate": wins / len(used) if some else math.nan}
                 | {"wins": wins, "n": len(used), "left_out": len(group) - len(used)}
                 | {"left_out_by": ", ".join(f"{cause} {n}" for cause, n in causes.items())}
+                | {"undefined": "" if some or not len(used) else (why or ["no score"])[0]}
             )
     columns = [*by, "class", "method_id", "win_rate", "wins", "n", "left_out", "left_out_by"]
-    table = pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=[*columns, "undefined"])
     # seeds ascending, splits and classes as they came, "overall" last
     places = {
         name: pd.factorize(table[name], sort=name == "seed", use_na_sentinel=False)[0]
@@ -180,9 +187,9 @@ def outcome_counts(shares: Frame) -> Frame:
     rows = shares.dropna(subset="share")
     rows = pd.concat([rows, rows.assign(**{"class": OVERALL})], ignore_index=True)
     rows = rows.assign(won=rows["share"] > 0)
-    found = rows.groupby(keys, sort=False, observed=True)["won"].agg(n="count", won="sum")
-    found = found.astype(np.int64).reset_index()
-    return found.assign(lost=found["n"] - found["won"])
+    grouped = rows.groupby(keys, sort=False, observed=True)["won"]
+    found = pd.DataFrame({"n": grouped.count(), "won": grouped.sum()}).astype(np.int64)
+    return found.assign(lost=found["n"] - found["won"]).reset_index()
 
 
 def _wide(scores: Frame, methods: Sequence[str]) -> Frame:
@@ -228,6 +235,16 @@ def shares_of(
     shares: npt.NDArray[np.float64] = wins / np.maximum(wins.sum(axis=1), 1)[:, None]
     shares[gone] = np.nan
     return shares
+
+
+def _reasons(scores: Frame, wide: Frame) -> npt.NDArray[np.object_]:
+    """Return why each comparison lacks a method's score, in the places of ``wide``; None: not."""
+    if "reason" not in scores:
+        return np.full(wide.shape, None, dtype=object)
+    found = scores[scores["method_id"].isin(wide.columns)].pivot(
+        index=comparison(scores), columns="method_id", values="reason"
+    )
+    return found.reindex(index=wide.index, columns=wide.columns).to_numpy(object)
 
 
 def _undefined(scores: Frame, units: Frame, methods: Sequence[str]) -> pd.Series[Any]:

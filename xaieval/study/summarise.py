@@ -24,7 +24,8 @@ class Summary:
         (Wilson interval of the pooled counts), ``score, score_std`` (mean over images, then mean
         and std over seeds), ``area_share, ceiling`` (what chance and the best map on the method's
         grid get; None where not scored), ``n_seeds, n, left_out`` (summed over seeds),
-        ``left_out_by``, ``sanity`` (why the method failed the sanity gate; empty: it did not).
+        ``left_out_by``, ``undefined`` (why a competitor has no win rate: it has no score of any
+        image; else ''), ``sanity`` (why the method failed the sanity gate; empty: it did not).
     accuracy : list of dict
         ``split, balanced_accuracy, balanced_accuracy_std, accuracy, accuracy_std, n_seeds, n``.
     stand_ins : list of dict
@@ -66,6 +67,7 @@ def summary(
     )
     spread = over_seeds(rates).set_index(["split", "class", "method_id"]).to_dict("index")
     left_out = _left_out(rates)
+    undefined = _undefined(rates)
     scores = _mean_scores(results, metric, region, population)
     rows: list[Row] = []
     for split, name in rates[["split", "class"]].drop_duplicates().itertuples(index=False):
@@ -91,6 +93,7 @@ def summary(
                     "n": _count(rate.get("n_images", score.get("n"))),
                     "left_out": _count(count),
                     "left_out_by": causes,
+                    "undefined": undefined.get((split, name, method), ""),
                     "sanity": results.sanity_failures.get(method, ""),
                 }
             )
@@ -165,6 +168,18 @@ def _number(value: Any) -> float | None:
 
 def _count(value: Any) -> int | None:
     return None if value is None or math.isnan(value) else int(value)
+
+
+def _undefined(rates: pd.DataFrame) -> dict[tuple[str, str, str], str]:
+    """Return why a method has no win rate under any seed."""
+    if "undefined" not in rates:  # published
+        return {}
+    found = {}
+    for (split, name, method), group in iter(rates.groupby(["split", "class", "method_id"])):
+        reasons = [text for text in group["undefined"] if text]
+        if reasons and group["win_rate"].isna().all():
+            found[str(split), str(name), str(method)] = reasons[0]
+    return found
 
 
 def _left_out(rates: pd.DataFrame) -> dict[tuple[str, str], tuple[float, dict[str, int]]]:
