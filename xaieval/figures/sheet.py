@@ -302,7 +302,7 @@ def draw_sheet(sheet: ImageSheet) -> Figure:
         name = "picture and mask" if sheet.has_mask else "picture"
         _show(grid[0][0], sheet, sheet.picture, name, ink.text)
         grid[0][0].set_anchor("N")
-        _bars(grid[1][0] if len(ratios) > 1 else grid[0][0].inset_axes((0, -0.58, 1, 0.46)), sheet)
+        _bars(grid[1][0] if len(ratios) > 1 else grid[0][0].inset_axes((0, -0.66, 1, 0.54)), sheet)
         colours = method_colours([panel.key for panel in sheet.panels])
         for number, band in enumerate(bands):
             for place, panel in enumerate(band, start=1):
@@ -341,6 +341,7 @@ def _panel(
         return
     cut = sheet.look.show == "topk" and panel.weights is not None
     _show(top, sheet, sheet.topk(panel) if cut else sheet.heat(panel), panel.head, colour)
+    top.set_anchor("N")
     if below is not None and panel.weights is not None:
         _show(below, sheet, sheet.topk(panel), "", ink.text)
     if not sheet.has_mask:

@@ -269,7 +269,10 @@ def story_of(found: Any, *, where: str | Path | None = None) -> Story:
             raise StoryError(f"slide {number}: {error}", where=where) from None
     if not {"id", "title"} <= found.keys():
         raise StoryError("not a story", where=where, expected="an id and a title")
-    return Story(id=found["id"], title=found["title"], slides=tuple(slides))
+    try:
+        return Story(id=found["id"], title=found["title"], slides=tuple(slides))
+    except StoryError as error:
+        raise StoryError(str(error), where=where) from None
 
 
 def _known(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

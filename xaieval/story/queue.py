@@ -146,7 +146,7 @@ def queue_figure(table: TriageTable, rows: Any, shown: pd.DataFrame) -> Figure:
         ):
             which = points.correct == right_answer
             left.scatter(
-                points.x[which], points.y[which], s=10, marker=mark, color=colour, alpha=0.55,
+                points.x[which], points.y[which], s=18, marker=mark, color=colour, alpha=0.55,
                 linewidths=0, label=f"{name}: {int(which.sum()):,}", rasterized=len(rows) > _POINTS,
             )  # fmt: skip
         places = {int(row): number for number, row in enumerate(rows[: len(shown)], start=1)}
