@@ -283,11 +283,11 @@ function makeWhatIf(stage) {
         : "Choose what to erase or to keep: the prediction, every map and every score follow.");
       return;
     }
-    const heads = ["", "before", "after", "change"];
+    const heads = (first) => [first, "before", "after", "change"];
     const of = (kind) => found.rows.filter((it) => it.kind === kind);
-    table(result, "Probability", of("class").map((it) => ({...it, tag: it.note})), heads);
+    table(result, "Probability", of("class").map((it) => ({...it, tag: it.note})), heads("class"));
     const scores = of("score");
-    table(result, scores[0]?.note ?? "", scores.map((it) => ({...it, note: ""})), heads);
+    table(result, scores[0]?.note ?? "", scores.map((it) => ({...it, note: ""})), heads("method"));
     const fill = model.fills;
     if (fill?.of !== found.key) { return; }
     el("span", "heading", byFill).textContent = `${fill.of_class} (${fill.before}) by fill:`;
@@ -302,10 +302,11 @@ function makeWhatIf(stage) {
 
   function attach(source) {
     attached = source;
-    const toggle = button(source.badges, "original", "Show the picture before the edit", () => {
+    const toggle = button(source.card, "Show the original", "The picture before the edit", () => {
       original = !original;
       picture(stage.view);
-    }, "toggle");
+    }, "toggle original");
+    source.note.before(toggle);
     source.original = toggle;
     brush.attach(source);
   }

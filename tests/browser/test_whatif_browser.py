@@ -104,7 +104,7 @@ def test_the_mask_is_erased_and_put_back_by_keyboard(open_page: OpenPage, server
     settled(page, edit="erase:mean:region=defect")
     edited = str(page.locator("article.source img").get_attribute("src"))
     assert edited != picture
-    page.get_by_role("button", name="original", exact=True).click()
+    page.get_by_role("button", name="Show the original").click()
     expect(page.locator("article.source img")).to_have_attribute("src", picture)
     expect(page.locator("article.source h3")).to_have_text("Original")
     page.keyboard.press("Escape")
