@@ -77,7 +77,7 @@ class Help(JSComponent):
             shortcuts=[{"page": s.page, "keys": list(s.keys), "what": s.what} for s in SHORTCUTS],
             signs=[list(sign) for sign in SIGNS],
             topics=[list(topic) for topic in TOPICS],
-            margin=(8, 4),
+            margin=(10, 4),
             width=32,
             height=32,
         )

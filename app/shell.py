@@ -136,7 +136,7 @@ class Shell(pn.viewable.Viewer):
             size="small",
             variant="text",
             color="primary",
-            margin=(8, 8),
+            margin=(11, 8),
             stylesheets=[HEADER],
             description="Copy a link to exactly this view",
         )
@@ -149,7 +149,7 @@ class Shell(pn.viewable.Viewer):
             size="small",
             variant="text",
             color="primary",
-            margin=(8, 0),
+            margin=(11, 0),
             stylesheets=[HEADER],
             description="Pin this view to a story (p)",
         )
