@@ -276,3 +276,15 @@ def test_published_boxes_as_in_the_published_figure():
         assert table.loc[key, five].astype(float).round(4).tolist() == values
     assert round(table.loc["test|overall|gradcam", "mean"], 4) == 0.9017
     assert round(table.loc["test|overall|gradcam", "std"], 4) == 0.0739
+
+
+def test_a_method_without_any_score_has_a_reason_and_no_box():
+    table = rates().assign(undefined="")
+    nobody = (table["method_id"] == "saliency") & (table["class"] == "crack")
+    table.loc[nobody, ["win_rate", "undefined"]] = [0.0, "zero-map"]
+    data = boxes(table)
+    rows = data.boxes[(data.boxes["method_id"] == "saliency") & (data.boxes["class"] == "crack")]
+    assert len(rows)
+    assert rows["mean"].isna().all()
+    assert set(rows["undefined"]) == {"zero-map"}
+    assert not data.points["box"].isin(rows["id"]).any()

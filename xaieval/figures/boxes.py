@@ -132,22 +132,23 @@ def boxes(
             continue
         group = groups[key].sort_values("seed")
         some = group[group["win_rate"].notna()]
+        why = some["undefined"].tolist() if "undefined" in some else []
+        without = bool(why) and all(why)  # it lost everywhere for want of a score: nothing to draw
+        some = some[:0] if without else some
         values = some["win_rate"].tolist()
         name = dict(zip(_GROUP, key, strict=True))
         identity = box_id(*key)
         box = box_statistics(values, quartiles="hazen")
         box_rows.append(
             {"id": identity, **name}
-            | {column: summary.loc[key, column] for column in _STATISTICS}
-            | dict(zip(("from", "to"), ends.get(key, (np.nan, np.nan)), strict=True))
+            | {c: np.nan if without else summary.loc[key, c] for c in _STATISTICS}
+            | dict(zip(("from", "to"), _ends(None if without else ends.get(key)), strict=True))
             | {
                 "n_low": group["n"].min(),
                 "n_high": group["n"].max(),
                 "left_out": group["left_out"].max(),
                 "left_out_by": _why(group),
-                "undefined": next(filter(None, group.get("undefined", [])), "")
-                if not values
-                else "",
+                "undefined": why[0] if without else "",
                 "whisker_low": box.low,
                 "whisker_high": box.high,
                 "few": bool(group["n"].min() < FEW_IMAGES),
@@ -180,8 +181,12 @@ _BOX_COLUMNS = [
     "left_out",
     "left_out_by",
 ]
-_BOX_COLUMNS += ["whisker_low", "whisker_high", "few"]
+_BOX_COLUMNS += ["undefined", "whisker_low", "whisker_high", "few"]
 _POINT_COLUMNS = ["id", "box", "seed", *_GROUP, "value", "wins", "n", "left_out", "shift"]
+
+
+def _ends(known: tuple[float, float] | None) -> tuple[float, float]:
+    return known or (np.nan, np.nan)
 
 
 def _why(group: pd.DataFrame) -> str:

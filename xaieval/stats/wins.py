@@ -107,9 +107,9 @@ def win_rates(
         ``[*by, class, method_id, win_rate, wins, n, left_out, left_out_by, undefined]``: ``wins``
         is the sum of win shares, ``n`` the images they are shared over, ``left_out`` the images
         that take no part, and ``left_out_by`` why ("empty-mask 4, misclassified 2"). With n = 0
-        the rate is NaN; so is that of a method that has a score on none of the n images, and
-        ``undefined`` says why ("zero-map"; else ''). A class of which no image has a mask has no
-        row; "overall" counts its images as left out.
+        the rate is NaN. ``undefined`` says why a method that has a score on none of the n images
+        has none ("zero-map"; else ''): its rate is 0, since NaN loses. A class of which no image
+        has a mask has no row; "overall" counts its images as left out.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def win_rates(
             why = [text for text in reasons[here, at] if isinstance(text, str)]
             rows.append(
                 named
-                | {"method_id": method, "win_rate": wins / len(used) if some else math.nan}
+                | {"method_id": method, "win_rate": wins / len(used) if len(used) else math.nan}
                 | {"wins": wins, "n": len(used), "left_out": len(group) - len(used)}
                 | {"left_out_by": ", ".join(f"{cause} {n}" for cause, n in causes.items())}
                 | {"undefined": "" if some or not len(used) else (why or ["no score"])[0]}

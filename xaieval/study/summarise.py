@@ -73,7 +73,10 @@ def summary(
     for split, name in rates[["split", "class"]].drop_duplicates().itertuples(index=False):
         count, causes = left_out[split, name]
         for method in results.method_ids:
+            why = undefined.get((split, name, method), "")
             rate = spread.get((split, name, method), {})
+            if why:  # it lost everywhere, but only for want of a score: no rate to be read
+                rate = rate | dict.fromkeys(("mean", "std", "low", "high"))
             score = scores.get((split, name, method), {})
             rows.append(
                 {
@@ -93,7 +96,7 @@ def summary(
                     "n": _count(rate.get("n_images", score.get("n"))),
                     "left_out": _count(count),
                     "left_out_by": causes,
-                    "undefined": undefined.get((split, name, method), ""),
+                    "undefined": why,
                     "sanity": results.sanity_failures.get(method, ""),
                 }
             )
@@ -175,9 +178,10 @@ def _undefined(rates: pd.DataFrame) -> dict[tuple[str, str, str], str]:
     if "undefined" not in rates:  # published
         return {}
     found = {}
-    for (split, name, method), group in iter(rates.groupby(["split", "class", "method_id"])):
-        reasons = [text for text in group["undefined"] if text]
-        if reasons and group["win_rate"].isna().all():
+    some = rates[rates["n"] > 0]
+    for (split, name, method), group in iter(some.groupby(["split", "class", "method_id"])):
+        reasons = group["undefined"].tolist()
+        if all(reasons):
             found[str(split), str(name), str(method)] = reasons[0]
     return found
 
