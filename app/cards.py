@@ -26,6 +26,7 @@ SCRIPTS = (
     "paint.js",
     "inspect.js",
     "lookup.js",
+    "swipe.js",
     "brush.js",
     "own_files.js",
     "whatif.js",
@@ -33,7 +34,7 @@ SCRIPTS = (
     "stage.js",
 )
 """The files of ``stage/`` that become the component's one module, in this order."""
-STYLES = ("cards.css", "regions.css", "whatif.css")
+STYLES = ("cards.css", "regions.css", "swipe.css", "whatif.css")
 """The files of ``stage/`` that become its stylesheets, in this order."""
 
 
@@ -64,6 +65,7 @@ class Cards(JSComponent):
     mode = param.String(default="both")
     scale = param.String(default="each")
     shading = param.String(default="minmax", doc="what colours mean: minmax, raw or signed")
+    swipe = param.List(default=[], item_type=str, doc="two methods in one well, or none")
     probe = param.Dict(default={}, doc="{at, view, values}: exact attributions of one pixel")
 
     _esm = "\n".join(_text(name) for name in SCRIPTS)
@@ -80,6 +82,11 @@ class Cards(JSComponent):
         """Send a view (``composing.compose`` says what is in it)."""
         self._full = view
         self._send()
+
+    @property
+    def version(self) -> int:
+        """The number of the view sent last."""
+        return self._version
 
     @property
     def shown(self) -> str:

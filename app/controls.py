@@ -20,6 +20,18 @@ _NARROW = {
 }
 """Seven selects beside each other show what is chosen at 1280 px."""
 
+NARROW_PAGE = "@media (max-width: 900px)"
+STACKED = {NARROW_PAGE: {"flexDirection": "column !important", "overflowY": "auto"}}
+"""On a narrow page the rail stands above the cards, and both scroll together."""
+RAIL = [
+    f"{NARROW_PAGE} {{ :host {{ width: auto !important; height: auto !important; "
+    "min-height: 0 !important; flex: none !important; } }"
+]
+BESIDE_RAIL = [
+    f"{NARROW_PAGE} {{ :host {{ width: 100% !important; height: auto !important; "
+    "flex: none !important; overflow: visible !important; } }"
+]
+
 SMALL: dict[str, Any] = {"size": "small", "margin": 0, "sizing_mode": "stretch_width"}
 """How every widget of a card page is set."""
 
@@ -37,7 +49,13 @@ def drawing_widgets(
             **SMALL,
         ),
         pmui.FloatSlider(
-            label="Heatmap opacity", start=0, end=1, step=0.05, value=state.opacity, **SMALL
+            label="Heatmap opacity",
+            start=0,
+            end=1,
+            step=0.05,
+            value=state.opacity,
+            show_value=False,
+            **SMALL,
         ),
         pmui.Select(label="Colour map", options=list(COLOUR_MAPS), value=state.colormap, **SMALL),
         pmui.Select(
@@ -58,7 +76,7 @@ def drawing_widgets(
 class Controls:
     """Widgets only: what they may hold and what they do is the page's business."""
 
-    def __init__(self, state: AppState, on_cut: Callable[[str, int, bool, str], None]) -> None:
+    def __init__(self, state: AppState, on_cut: Callable[[str, int, int, str], None]) -> None:
         self.steer = Steer(on_cut, margin=0)
         self.study = pmui.Select(label="Study", **SMALL)
         self.split = pmui.Select(label="Split", **SMALL)
@@ -106,26 +124,30 @@ class Controls:
         self, strip: pn.viewable.Viewable, files: pn.viewable.Viewable
     ) -> pn.viewable.Viewable:
         """Return the column on the left: images, methods, K, how things are drawn, files."""
+        pair = {"margin": (4, 0, 0, 0), "sx": {"gap": "8px"}}
         return pmui.Column(
             strip,
-            _heading("Methods"),
-            self.methods,
-            self.add_method,
-            _heading("Strongest pixels"),
-            self.steer,
-            _heading("View"),
-            self.view,
-            self.opacity,
-            self.colormap,
-            pmui.Row(self.display, self.scale, margin=(4, 0, 0, 0), sx={"gap": "8px"}),
-            _heading("Save this view"),
-            files,
+            _group(_heading("Methods"), self.methods, self.add_method),
+            _group(
+                _heading("Strongest pixels"),
+                self.steer,
+                _heading("View"),
+                self.view,
+                pmui.Row(self.opacity, self.colormap, **pair),
+                pmui.Row(self.display, self.scale, **pair),
+            ),
+            _group(_heading("Save this view"), files),
             width=264,
             sizing_mode="stretch_height",
             margin=(12, 8, 16, 16),
-            sx={"gap": "8px"},
+            sx={"gap": "8px", NARROW_PAGE: {"flexDirection": "row !important", "gap": "24px"}},
             scroll="y",
+            stylesheets=RAIL,
         )
+
+
+def _group(*parts: pn.viewable.Viewable) -> pn.viewable.Viewable:
+    return pmui.Column(*parts, sizing_mode="stretch_width", margin=0, sx={"gap": "8px"})
 
 
 def _heading(text: str) -> pn.viewable.Viewable:

@@ -149,6 +149,8 @@ class Settling:
             self.state.notify(f"There is no method “{unknown[0][:40]}”; it was left out.")
             self.state.methods = tuple(k for k in self.state.methods if k in catalogue.methods)
         keys = self.state.methods or catalogue.first_methods
+        if not set(self.state.swipe) <= set(keys):
+            self.state.swipe = ()  # one of the two is not shown any more
         labels = method_labels(tuple(catalogue.methods.values()))
         near = [key for key in catalogue.methods if key in {*catalogue.own_methods, *keys}]
         self.controls.methods.param.update(

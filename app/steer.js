@@ -54,7 +54,10 @@ export function render({model, el: host}) {
     clearTimeout(timer);
     timer = setTimeout(() => {
       timer = null;
-      model.send_msg({type: "cut", ...detail});
+      // A view that came meanwhile may have painted over it.
+      const now = {...detail, shown: false, asking: true};
+      document.dispatchEvent(new CustomEvent("xaieval-cut", {detail: now}));
+      model.send_msg({type: "cut", ...now});
     }, detail.shown ? REST_MS : 40);
   }
 

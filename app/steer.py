@@ -22,7 +22,8 @@ class Steer(JSComponent):
     """K or threshold; ``on_cut(kind, value, shown, sample)`` hears what was chosen.
 
     ``kind`` is "k" (value in px, 0 for the mask's size) or "threshold" (value in hundredths);
-    ``shown`` says that the stage shows it already, ``sample`` which image it was chosen for.
+    ``shown`` is the version of the view that shows it already, -1 for none; ``sample`` which image
+    it was chosen for.
     """
 
     cut = param.Dict(default={}, doc="{kind, k, usual, end, chosen, threshold, sample}")
@@ -30,7 +31,7 @@ class Steer(JSComponent):
     _esm = _HERE / "steer.js"
     _stylesheets = [TOKENS, (_HERE / "steer.css").read_text(encoding="utf-8")]  # noqa: RUF012
 
-    def __init__(self, on_cut: Callable[[str, int, bool, str], None], **params: Any) -> None:
+    def __init__(self, on_cut: Callable[[str, int, int, str], None], **params: Any) -> None:
         super().__init__(sizing_mode="stretch_width", **params)
         self._on_cut = on_cut
 
@@ -60,8 +61,9 @@ class Steer(JSComponent):
     def _handle_msg(self, message: dict[str, Any]) -> None:
         try:
             kind, value = str(message["kind"]), int(message["value"])
+            version = int(message.get("version", -1))
         except (KeyError, TypeError, ValueError):
             return
         if message.get("type") == "cut" and kind in ("k", "threshold"):
-            shown = message.get("shown") is True
+            shown = version if message.get("shown") is True else -1
             self._on_cut(kind, value, shown, str(message.get("sample", "")))

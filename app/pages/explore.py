@@ -14,7 +14,7 @@ from xaieval.edits import parse_edit
 from ..cards import Cards
 from ..catalogue import Item
 from ..composing import Wish
-from ..controls import Controls
+from ..controls import BESIDE_RAIL, STACKED, Controls
 from ..defined_maps import meant_by
 from ..definitions import provide
 from ..explaining import Explaining
@@ -130,16 +130,19 @@ class ExplorePage(pn.viewable.Viewer):
         shown = {*(self.state.methods or self.settling.catalogue.first_methods), event.new}
         self._set("methods", tuple(key for key in self.settling.catalogue.methods if key in shown))
 
-    def _on_cut(self, kind: str, value: int, shown: bool, sample: str) -> None:
+    def _on_cut(self, kind: str, value: int, shown: int, sample: str) -> None:
         """Take over a K (px, 0 for the mask's size) or a threshold (hundredths)."""
         item = self.settling.item
         if self.settling.busy or item is None or item.sample_id != sample:
             return  # chosen for an image that is gone
-        self._shown_by_browser = shown
+        self._shown_by_browser = shown == self.cards.version
+        before = (self.state.k, self.state.threshold)
         if kind == "k":
             self.state.param.update(k=value or None, threshold=None)
         else:
             self.state.param.update(k=None, threshold=min(max(value, 1), 100) / 100)
+        if not self._shown_by_browser and before == (self.state.k, self.state.threshold):
+            pn.state.execute(self._refresh)  # back where the session still is
         self._shown_by_browser = False
 
     def _on_choose(self, image: str) -> None:
@@ -308,10 +311,16 @@ class ExplorePage(pn.viewable.Viewer):
         return pmui.Row(
             self.controls.rail(self.strip, self.files.row),
             pmui.Column(
-                self.controls.bar(), self.cards, sizing_mode="stretch_both", margin=0, scroll="y"
+                self.controls.bar(),
+                self.cards,
+                sizing_mode="stretch_both",
+                margin=0,
+                scroll="y",
+                stylesheets=BESIDE_RAIL,
             ),
             sizing_mode="stretch_both",
             margin=0,
+            sx=STACKED,
         )
 
 

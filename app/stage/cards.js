@@ -1,7 +1,48 @@
 // The cards: the image's own and one of each method, filled from a view.
 
+const FRAME_PX = 18;         // padding and border of a card
+const BETWEEN_PX = 8;
+const ABOVE_PX = 252;        // title bar, selects, facts and what-if line above the cards
+const NARROWEST_PX = 176;    // in which a card's table can be read
+const WIDEST_PX = 460;
+
+// How many cards stand in a row: the fewest with which all fit on the screen, as large as may be;
+// where nothing fits, as many as are of the usual width.
+function columnsFor({cards, wells, rows, width, height, aspect}) {
+  const usual = Math.max(1, Math.floor((width + BETWEEN_PX) / ((width > 1300 ? 272 : 200) + BETWEEN_PX)));
+  const card = (columns) => {
+    const wide = Math.min(WIDEST_PX, (width - BETWEEN_PX * (columns - 1)) / columns);
+    const images = wells * ((wide - FRAME_PX) * aspect + 6);
+    return {wide, high: FRAME_PX + 34 + 18 + images + 18 * rows + 6 + BETWEEN_PX};
+  };
+  for (let columns = 1; columns <= Math.max(cards, 1); columns++) {
+    const {wide, high} = card(columns);
+    if (wide < NARROWEST_PX) { break; }
+    if (Math.ceil(cards / columns) * high <= height) { return columns; }
+  }
+  return usual;
+}
+
 function makeCards(stage) {
-  const {grid, cards} = stage;
+  const {model, grid, cards} = stage;
+
+  stage.fit = () => {
+    const {view} = stage;
+    if (!view?.width || !grid.clientWidth) { return; }
+    const most = Math.max(1, ...(view.cards || []).map((card) => (card.rows || []).length));
+    const columns = columnsFor({
+      cards: [...grid.children].filter((it) => !it.hidden).length,
+      wells: model.mode.toLowerCase() === "both" ? 2 : 1,
+      rows: most, width: grid.clientWidth, height: window.innerHeight - ABOVE_PX,
+      aspect: view.height / view.width,
+    });
+    grid.style.gridTemplateColumns = `repeat(${columns}, minmax(0, ${WIDEST_PX}px))`;
+  };
+  const resized = new ResizeObserver(() => stage.fit());
+  resized.observe(grid);
+  window.addEventListener("resize", stage.fit);
+  model.on("mode", stage.fit);
+  model.on("remove", () => { resized.disconnect(); window.removeEventListener("resize", stage.fit); });
 
   function drawSource(view) {
     if (!view.picture) {
@@ -56,6 +97,7 @@ function makeCards(stage) {
       if (!keys.has(key)) { parts.card.remove(); cards.delete(key); }
     }
     for (const card of view.cards || []) { drawCard(view, card); }
+    stage.fit();
   }
   return {drawn};
 }

@@ -134,7 +134,7 @@ function makeInspector(stage) {
     if (twice) {
       if (zoom > 1) { whole(); } else { zoomAt(at, CRISP_FROM); }
     } else if (stage.source?.card.contains(well)) {
-      stage.regions.pick(at);
+      if (stage.regions.pick(at)) { last = {time: 0, x: 0, y: 0}; }
     }
   }
 

@@ -80,7 +80,11 @@ function makeLookup(stage) {
 
   function paint(parts, map, cut) {
     const view = stage.view;
-    const canvas = parts.topk.canvas;
+    if (!parts.topk.canvas) {
+      parts.topk.canvas = el("canvas", "layer", null, {role: "img"});
+      parts.topk.image.after(parts.topk.canvas);
+    }
+    const {canvas} = parts.topk;
     if (canvas.width !== view.width || canvas.height !== view.height) {
       [canvas.width, canvas.height] = [view.width, view.height];
     }
@@ -213,13 +217,18 @@ function makeLookup(stage) {
   function drawn(view) {
     stage.cut = null;
     wish = null;
-    for (const parts of cards.values()) { parts.topk.canvas.hidden = true; }
+    for (const {topk} of cards.values()) { if (topk.canvas) { topk.canvas.hidden = true; } }
     root.dataset.threshold = view.threshold === null || view.threshold === undefined ? ""
       : String(Math.round(100 * view.threshold));
   }
 
   const onCut = (event) => {
-    const {kind, value, sample} = event.detail;
+    const {kind, value, sample, asking} = event.detail;
+    if (asking) {  // whether what was chosen a moment ago is on screen
+      event.detail.shown = stage.cut?.kind === kind && stage.cut?.value === value;
+      event.detail.version = stage.view?.version ?? -1;
+      return;
+    }
     if (!root.isConnected || !ready(kind) || (sample && sample !== stage.view.sample)) { return; }
     if (value < 1 || (kind === "k" && value > tables.end)) { return; }
     event.detail.shown = true;

@@ -16,7 +16,8 @@ export function render({model, el: host}) {
   stage.grid = el("div", "wall", root);
   stage.regions = makeRegions(stage);
   stage.features.push(stage.band, makeCards(stage), stage.regions, makeInspector(stage),
-    makePainting(stage), makeLookup(stage), ...FEATURES.map((make) => make(stage)));
+    makePainting(stage), makeLookup(stage), makeSwipe(stage),
+    ...FEATURES.map((make) => make(stage)));
   makePointer(stage);
   root.querySelector(".whatif-bar .space")?.replaceWith(stage.band.legend);  // one line less
 

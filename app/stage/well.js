@@ -24,11 +24,7 @@ function makeWell(card, kind) {
   const layers = el("div", "layers", well);
   const well_parts = {well, layers, picture: el("img", "picture", layers, {alt: ""})};
   if (kind === "heat") { well_parts.canvas = el("canvas", "layer", layers, {role: "img"}); }
-  if (kind === "topk") {
-    well_parts.image = el("img", "layer", layers);
-    well_parts.canvas = el("canvas", "layer", layers, {role: "img"});  // what is looked up here
-    well_parts.canvas.hidden = true;
-  }
+  if (kind === "topk") { well_parts.image = el("img", "layer", layers); }
   well_parts.outline = outline(layers);
   el("div", "cross", layers, {"aria-hidden": "true"});
   const naming = el("div", "naming", well, {"aria-hidden": "true"});

@@ -297,6 +297,8 @@ def test_a_bad_argument_is_told_and_the_server_stays(
         page.get_by_text("nothing here").first.wait_for()
         again = open_page(url)
         again.get_by_text("Nothing could be opened").wait_for()
+        for opened in (page, again):  # before its server is gone
+            opened.close()
 
 
 def test_the_page_shows_the_scores_of_the_results(
