@@ -16,7 +16,7 @@ import pytest
 
 from xaieval.errors import ConfigError, JournalError
 from xaieval.journal import Journal, author_name, journal_path, marks
-from xaieval.journal.store import APPLICATION_ID, SCHEMA_VERSION
+from xaieval.journal.file import APPLICATION_ID, SCHEMA_VERSION
 
 WRITER = """
 import sys
@@ -371,7 +371,7 @@ def test_a_file_moved_away_is_not_written_any_more(journal: Journal) -> None:
 
 
 def test_a_waiting_writer_says_who_waits(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xaieval.journal.store.WAIT_S", 0.01)
+    monkeypatch.setattr("xaieval.journal.file.WAIT_S", 0.01)
     tag(journal)
     other = sqlite3.connect(journal.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -1,4 +1,4 @@
-"""The journal's file: SQLite in WAL mode, written by several processes and threads at once."""
+"""The journal: events of all studies, written by several processes and threads at once."""
 
 from __future__ import annotations
 
@@ -6,43 +6,14 @@ import datetime
 import json
 import os
 import sqlite3
-import threading
-import time
-import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from xaieval.errors import JournalError, unknown
 from xaieval.journal.events import OPERATIONS, Event, checked
+from xaieval.journal.file import Connection, JournalFile
 from xaieval.journal.folding import Ledger
-
-SCHEMA_VERSION = 1
-APPLICATION_ID = 0x7861696A
-"""Tells our file from other SQLite files: "xaij"."""
-WAIT_S = 20.0
-"""How long a writer waits for another one; an append takes some milliseconds."""
-
-_TABLE = """
-CREATE TABLE events (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    time TEXT NOT NULL,
-    author TEXT NOT NULL,
-    study TEXT NOT NULL,
-    sample_id TEXT NOT NULL,
-    operation TEXT NOT NULL,
-    value TEXT NOT NULL
-);
-CREATE INDEX events_by_study ON events (study, id);
-CREATE TRIGGER events_stay BEFORE UPDATE ON events
-BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
-CREATE TRIGGER events_last BEFORE DELETE ON events
-BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
-"""
-
-_ELSEWHERE = "set XAIEVAL_STATE to a folder that you may write"
-
-T = TypeVar("T")
 
 
 def journal_path() -> Path:
@@ -53,10 +24,6 @@ def journal_path() -> Path:
 
         folder = platformdirs.user_state_dir("xaieval")
     return Path(folder).expanduser() / "journal.sqlite3"
-
-
-class _Connection(sqlite3.Connection):
-    """A connection that a WeakSet can hold."""
 
 
 class Journal:
@@ -73,8 +40,7 @@ class Journal:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = journal_path() if path is None else Path(path)
-        self._local = threading.local()
-        self._opened: weakref.WeakSet[_Connection] = weakref.WeakSet()
+        self._file = JournalFile(self.path)
 
     # ---------------------------------------------------------------- writing
 
@@ -140,7 +106,7 @@ class Journal:
         if not rows:
             return []
 
-        def work(connection: _Connection) -> list[Event]:
+        def work(connection: Connection) -> list[Event]:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 written = [_insert(connection, *row) for row in rows]
@@ -151,7 +117,7 @@ class Journal:
                 raise
             return written
 
-        return self._guarded(work, self._connect(make=True))
+        return self._file.guarded(work, self._file.connect(make=True))
 
     # ---------------------------------------------------------------- reading
 
@@ -192,14 +158,14 @@ class Journal:
                     raise unknown("operation of the journal", name, OPERATIONS)
             wanted.append(f"operation IN ({', '.join('?' * len(names))})")
             more += names
-        connection = self._connect(make=False)
+        connection = self._file.connect(make=False)
         if connection is None:
             return []
         sql = (
             "SELECT id, time, author, study, sample_id, operation, value FROM events "
             f"WHERE {' AND '.join(wanted)} ORDER BY id"
         )
-        rows = self._guarded(lambda c: c.execute(sql, [*values, *more]).fetchall(), connection)
+        rows = self._file.guarded(lambda c: c.execute(sql, [*values, *more]).fetchall(), connection)
         return [
             Event(number, when, who, of, sample_id, operation, self._value(number, text))
             for number, when, who, of, sample_id, operation, text in rows
@@ -213,171 +179,15 @@ class Journal:
 
     def last_id(self) -> int:
         """Return the greatest id of an event; 0 where there is none."""
-        connection = self._connect(make=False)
+        connection = self._file.connect(make=False)
         if connection is None:
             return 0
         sql = "SELECT coalesce(max(id), 0) FROM events"
-        return int(self._guarded(lambda c: c.execute(sql).fetchone()[0], connection))
+        return int(self._file.guarded(lambda c: c.execute(sql).fetchone()[0], connection))
 
     def close(self) -> None:
         """Close all connections of this journal; it may be used again."""
-        for connection in list(self._opened):
-            connection.close()
-        self._opened.clear()
-        self._local = threading.local()
-
-    # ---------------------------------------------------------------- connections
-
-    def _connect(self, *, make: bool) -> Any:
-        """Return this thread's connection to the file at ``path``; None where there is no file."""
-        held = getattr(self._local, "held", None)
-        if held is not None:
-            connection, file = held
-            if file == self._file():
-                return connection
-            # Another process (after a fork), or the file was moved away: what is written to the
-            # old one would be lost.
-            if file[0] == os.getpid():
-                connection.close()
-            self._local.held = None
-        if not make and not self._exists():
-            return None
-        connection = self._open()
-        self._opened.add(connection)
-        self._local.held = (connection, self._file())
-        return connection
-
-    def _exists(self) -> bool:
-        try:
-            self.path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError as error:
-            raise JournalError(
-                f"the journal cannot be read ({error.strerror})", where=self.path, fix=_ELSEWHERE
-            ) from None
-        return True
-
-    def _file(self) -> tuple[int, int, int]:
-        try:
-            found = self.path.stat()
-        except OSError:
-            return os.getpid(), -1, -1
-        return os.getpid(), found.st_dev, found.st_ino
-
-    def _open(self) -> _Connection:
-        if self._exists() and self.path.is_dir():
-            raise JournalError("this is a folder, not a journal", where=self.path)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise JournalError(
-                f"the journal's folder cannot be made ({error.strerror})",
-                where=self.path.parent,
-                fix=_ELSEWHERE,
-            ) from None
-        return self._guarded(self._prepared, None)
-
-    def _prepared(self, _: object) -> _Connection:
-        connection = sqlite3.connect(
-            self.path,
-            timeout=WAIT_S,
-            isolation_level=None,
-            check_same_thread=False,
-            factory=_Connection,
-        )
-        try:
-            # Looking comes first: a file that is not ours, or of a later version, stays as it is.
-            if not self._looked_at(connection):
-                _retried(lambda: connection.execute("PRAGMA journal_mode = WAL"))
-                self._make_table(connection)
-            connection.execute("PRAGMA synchronous = FULL")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _looked_at(self, connection: sqlite3.Connection) -> bool:
-        # In one transaction: between two, another process may make the table.
-        connection.execute("BEGIN")
-        try:
-            return self._ours(connection)
-        finally:
-            connection.execute("ROLLBACK")
-
-    def _ours(self, connection: sqlite3.Connection) -> bool:
-        """Tell whether the file is a journal of this version; False when it is still empty."""
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        kind = connection.execute("PRAGMA application_id").fetchone()[0]
-        if kind == 0 and version == 0:
-            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise JournalError(
-                    "an SQLite file, but not a journal",
-                    where=self.path,
-                    fix="set XAIEVAL_STATE to another folder",
-                )
-            return False
-        if kind != APPLICATION_ID:
-            raise JournalError(
-                "an SQLite file, but not a journal",
-                where=self.path,
-                fix="set XAIEVAL_STATE to another folder",
-            )
-        if version != SCHEMA_VERSION:
-            raise JournalError(
-                "cannot read this version of the journal",
-                where=self.path,
-                expected=SCHEMA_VERSION,
-                got=version,
-                fix="use the version of xaieval that wrote it, or a newer one",
-            )
-        return True
-
-    def _make_table(self, connection: sqlite3.Connection) -> None:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            if not self._ours(connection):  # else another process was faster
-                for statement in _statements(_TABLE):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-
-    def _guarded(self, work: Callable[[Any], T], connection: object) -> T:
-        """Do some work; SQLite's errors become ours."""
-        try:
-            return work(connection)
-        except sqlite3.Error as error:
-            raise self._error(error) from None
-
-    def _error(self, error: sqlite3.Error) -> JournalError:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-            return JournalError(
-                f"the journal is damaged ({error})",
-                where=self.path,
-                fix="nothing was changed: move the file away and put back a copy, or rescue its "
-                "events with 'sqlite3 FILE .recover'",
-            )
-        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-            return JournalError(
-                f"the journal cannot be written here ({error})",
-                where=self.path,
-                fix=_ELSEWHERE,
-            )
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return JournalError(
-                f"another program kept the journal locked for {WAIT_S:.0f} s",
-                where=self.path,
-                fix="close what holds it, and try again",
-            )
-        if code == sqlite3.SQLITE_FULL:
-            return JournalError("the disk is full", where=self.path, fix="free some disk space")
-        return JournalError(f"the journal cannot be used ({error})", where=self.path)
+        self._file.close()
 
 
 def _insert(
@@ -416,29 +226,3 @@ def _undoable(connection: sqlite3.Connection, author: str, number: int) -> tuple
             fix="take the tag away instead",
         )
     return row[1], row[2]
-
-
-def _statements(script: str) -> list[str]:
-    """Return the statements of a script; ``executescript`` would end our transaction."""
-    found, text = [], ""
-    for line in script.strip().splitlines():
-        text += line + "\n"
-        if sqlite3.complete_statement(text):
-            found.append(text)
-            text = ""
-    return found
-
-
-def _retried(work: Callable[[], object]) -> None:
-    """Do what SQLite refuses at once, without waiting, while another process is at it."""
-    end = time.monotonic() + WAIT_S
-    while True:
-        try:
-            work()
-        except sqlite3.OperationalError as error:
-            busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-            if not busy or time.monotonic() > end:
-                raise
-            time.sleep(0.02)
-        else:
-            return
