@@ -11,9 +11,8 @@ from typing import Any
 
 from xaieval.backend import PREFETCH, Answer, Request, Ticket
 from xaieval.errors import Cancelled, XaievalError
-from xaieval.render import data_uri, overlay
+from xaieval.render import data_uri, outline_path, overlay
 
-from ..composing import method_labels
 from ..scene import Scene
 from ..services import Services
 
@@ -80,8 +79,10 @@ class Previews:
         except (Cancelled, asyncio.CancelledError):
             return
         except Exception as error:
+            view = _failed(facts, error)
+            bare = await loop.run_in_executor(pool, self._bare, look)
             if turn == self._turn:
-                self._send(_failed(facts, error))
+                self._send({**view, **bare})
             return
         if turn == self._turn:
             self._send(view)
@@ -156,12 +157,20 @@ class Previews:
             view["note"] = scene.mask_note
         return view
 
-    def label(self, study: str, method: str) -> str:
-        """Return a method's name."""
-        catalogue = self.services.catalogue(study)
-        if catalogue is None or method not in catalogue.methods:
-            return method
-        return method_labels((catalogue.methods[method],))[method]
+    def _bare(self, look: Look) -> dict[str, Any]:
+        """Return the image and its mask as the dataset has them; nothing where it is damaged."""
+        try:
+            sample = self.services.sample(look.study, look.sample_id)
+            image, mask = sample.image, sample.regions.get(look.region)
+        except (XaievalError, OSError, KeyError):
+            return {}
+        return {
+            "picture": data_uri(image, format="jpeg"),
+            "outline": "" if mask is None else outline_path(mask),
+            "width": image.shape[1],
+            "height": image.shape[0],
+            "alt": f"image {look.sample_id}",
+        }
 
 
 def _picture(scene: Scene) -> dict[str, Any]:

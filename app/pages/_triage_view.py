@@ -32,7 +32,7 @@ from ._triage_words import chips, sentence
 Rows = npt.NDArray[np.int64]
 PAGE = 60
 """Rows of one message to the browser; ``queue.js`` asks for the same."""
-POINTS = 4000
+POINTS = 3000
 """Points of the scatter: more of them lie on each other, and cost time."""
 WHY = REASON_TEXT | {
     "one-method": "only one method has a score: no disagreement",

@@ -334,7 +334,9 @@ class TriagePage(pn.viewable.Viewer):
     # ------------------------------------------------------------ what the person does
 
     def _on_message(self, message: dict[str, Any]) -> None:
-        kind = str(message.get("type"))
+        kind, _, value = str(message.get("type")).partition(":")
+        if value:
+            message = {**message, "value": value}
         handler = getattr(self, f"_do_{kind.replace('-', '_')}", None)
         if handler is None:
             log.warning("the desk sent %s", kind)
@@ -447,6 +449,10 @@ class TriagePage(pn.viewable.Viewer):
         nothing |= {"confidence": (), "span": ()}
         if name in FILTERS:
             self.state.param.update(**{name: nothing.get(name, "")})
+
+    def _do_study(self, message: dict[str, Any]) -> None:
+        if message.get("value") in self.services.results:
+            self.state.study = message["value"]
 
     def _do_clear(self, _: dict[str, Any]) -> None:
         self._clear()

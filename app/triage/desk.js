@@ -57,6 +57,7 @@ export function render({model, el: host}) {
   }
 
   function see() {
+    const began = performance.now();
     const view = model.view;
     root.dataset.status = view.status ?? "loading";
     top.see(view);
@@ -64,11 +65,12 @@ export function render({model, el: host}) {
     if (!said.hidden) { message(view.message ?? {title: ""}); }
     body.hidden = !(view.status === "ready" || view.status === "loading" || (view.status === "empty" && view.plots));
     root.classList.toggle("nothing", view.status === "empty");
+    queueOf.see(view);  // first what is waited for
     plotsOf.see(view.plots ?? null);
-    queueOf.see(view);
     if (view.listed && view.listed !== layout) { layout = view.listed; queueOf.arrange(layout); }
     chosen(queueOf.row());
     root.dataset.version = view.version ?? "";
+    root.dataset.took = String(Math.round(performance.now() - began));
     root.dataset.painted = view.status === "ready" ? view.version : "";
   }
 

@@ -4,8 +4,8 @@
 function preview(host, {act, step}) {
   const root = el("aside", "preview", host, {"aria-label": "Chosen image"});
   const keys = el("div", "keys", root, {role: "toolbar", "aria-label": "The chosen image"});
-  const previous = button("‹", "key", keys, {key: "k", name: "Previous", press: () => step(-1)});
-  const next = button("›", "key", keys, {key: "j", name: "Next", press: () => step(1)});
+  const previous = button("‹", "key step", keys, {key: "k", name: "Previous", press: () => step(-1)});
+  const next = button("›", "key step", keys, {key: "j", name: "Next", press: () => step(1)});
   const place = text("span", "place", keys, "");
   const heatKey = button("Heatmap", "key", keys, {key: "h", press: () => toggleHeat()});
   const open = button("Explore", "key strong", keys, {key: "o", name: "Open in Explore", press: () => act("open")});
@@ -130,7 +130,7 @@ function preview(host, {act, step}) {
     stage.dataset.state = view.state;
     if (!view.picture) {
       if (view.state === "loading") { el("div", "well skeleton", stage); }
-      else { text("p", "missing", stage, view.note || "No image"); }
+      else { text("p", "missing", stage, "There is no image to show."); }
       return;
     }
     const plain = el("figure", "alone", stage);
@@ -217,7 +217,7 @@ function preview(host, {act, step}) {
   function select(found, at, total) {
     const other = row?.name !== found?.name;
     row = found;
-    place.textContent = at >= 0 ? `${thousands(at + 1)} of ${thousands(total)}` : "";
+    place.textContent = at >= 0 ? `${thousands(at + 1)} / ${thousands(total)}` : "";
     previous.disabled = at <= 0;
     next.disabled = at >= total - 1;
     for (const node of [open, tagButton, noteButton, heatKey]) { node.disabled = !row; }
