@@ -166,7 +166,9 @@ def compose(
         },
         "source_rows": source_rows(scene, several=len(wish.regions) > 1),
         "source_note": scene.mask_note,
-        "whatif": None if before is None else _whatif(services, wish, scene, answer, before),
+        "whatif": None
+        if before is None
+        else _whatif(services, wish, scene, answer, before, ranking),
         "original": None if before is None else before.picture,
         "facts": facts(wish, scene, answer, k, before),
         "verdict": verdict(competing, marked_labels(labels, gate), metric=ranking)
@@ -179,7 +181,12 @@ def compose(
 
 
 def _whatif(
-    services: Services, wish: Wish, scene: Scene, answer: Answer | None, before: Before
+    services: Services,
+    wish: Wish,
+    scene: Scene,
+    answer: Answer | None,
+    before: Before,
+    ranking: str,
 ) -> dict[str, Any]:
     """Return what the panel says of an edit: in words, and as a table once the maps are there."""
     asked = (*wish.methods, *wish.unedited.methods)
@@ -187,7 +194,6 @@ def _whatif(
     found: dict[str, Any] = edit_view(wish, before.edited, labels)
     if answer is None:
         return found | {"rows": []}
-    ranking = at_k(wish.metric, wish.k)
     rows = class_rows(before.answer, answer, wish.class_names)
     if scene.mask is not None:
         # Both are scored in full where a map was undefined in one of them.

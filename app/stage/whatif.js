@@ -61,6 +61,8 @@ function makeWhatIf(stage) {
   const placeLabel = el("label", "place", where);
   el("span", "", placeLabel, {"aria-hidden": "true"}).textContent = "What";
   const place = el("select", "", placeLabel, {"aria-label": "What to change"});
+  // K may have moved in the browser since the view came.
+  place.addEventListener("focus", () => { if (stage.view) { places(stage.view); } });
   place.addEventListener("change", () => {
     setTool(place.value === "brush" ? "edit" : tool === "edit" ? "" : tool);
     if (place.value === "brush" && !brush.count) { brush.focus(); return; }
@@ -208,12 +210,13 @@ function makeWhatIf(stage) {
     first.textContent = "choose …";
     const picked = view.regions?.picked;
     const order = [...regions].sort((a, b) => (b.name === picked) - (a.name === picked));
+    const k = stage.cut?.kind === "k" ? stage.cut.value : view.k;
     const strongest = (view.cards || []).filter((it) => it.topk || it.state === "ready");
     place.replaceChildren(first,
       ...group("Region", order.map(({name}) => [`region=${name}`,
         name === picked ? `the mask: ${name}` : name])),
-      ...group("Strongest pixels", strongest.map((it) => [`topk=${view.k}px,${it.key}`,
-        `Top-${view.k} of ${it.label}`])),
+      ...group("Strongest pixels", strongest.map((it) => [`topk=${k}px,${it.key}`,
+        `Top-${k} of ${it.label}`])),
       ...group("By hand", [["brush", "brush on the image"]]));
     choosePlace(now);
   }

@@ -16,6 +16,7 @@ from app.comparing_edits import class_rows, edit_text, fill_rows, score_rows
 from app.composing import Wish
 from app.explaining import Explaining
 from app.pages.explore import ExplorePage
+from app.scene import make_scene
 from app.services import Services
 from app.state import LONGEST_EDIT, AppState, read_link, write_link
 from xaieval.backend import Answer, Backend, Request
@@ -417,3 +418,9 @@ def test_an_edit_of_something_unknown_is_dropped_with_a_word(
     page.state.edit = edit
     assert page.state.edit == ""
     assert told in " ".join(page.state.notices)
+
+
+def test_the_brush_knows_what_the_crop_left_out() -> None:
+    scene = make_scene(sample("one"), Preprocessing(input_size=SIZE))
+    cropped = replace(scene, geometry=Geometry((8, 16), (4, 8), (0, 2), (4, 4)))
+    assert cropped.frame == {"x": 0.25, "y": 0, "w": 0.5, "h": 1, "width": 16, "height": 8}
