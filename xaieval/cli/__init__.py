@@ -10,6 +10,7 @@ import click
 
 from xaieval import __version__
 from xaieval.cli.caching import cache
+from xaieval.cli.comparing import compare_methods
 from xaieval.cli.datasets import data
 from xaieval.cli.doctoring import doctor
 from xaieval.cli.explaining import explain
@@ -53,6 +54,18 @@ def main() -> None:
     """Explain image classifiers with heatmaps, score them against pixel masks, compare methods."""
 
 
-_STUDIES = (train, run, sanity, sensitivity, summary, triage, tags, reproduce, report)
-for _command in (demo, serve, data, *_STUDIES, explain, sheet, story, doctor, list_tables, cache):
+_STUDIES = (train, run, sanity, sensitivity, summary, compare_methods, triage, tags, reproduce)
+for _command in (
+    demo,
+    serve,
+    data,
+    *_STUDIES,
+    report,
+    explain,
+    sheet,
+    story,
+    doctor,
+    list_tables,
+    cache,
+):
     main.add_command(_command)
