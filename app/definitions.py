@@ -12,7 +12,6 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import panel as pn
 import param
@@ -34,7 +33,9 @@ _HERE = Path(__file__).parent
 Provider = Callable[[str, str], MapAsked | None]
 """``provider(metric key, method key)``: the map that a page means; None: it shows none."""
 
-_PROVIDERS: WeakKeyDictionary[AppState, dict[str, Provider]] = WeakKeyDictionary()
+_PROVIDERS = "_definition_providers"
+"""Attribute of a state. A provider holds its page, which holds the state: a table of our own would
+keep all three for ever."""
 
 ROWS = {
     "pooling": "Channels",
@@ -50,7 +51,7 @@ ROWS = {
 
 def provide(state: AppState, page: str, provider: Provider) -> None:
     """Let a page of a session say which map its numbers are of."""
-    _PROVIDERS.setdefault(state, {})[page] = provider
+    vars(state).setdefault(_PROVIDERS, {})[page] = provider
 
 
 def card_of(definition: Definition) -> dict[str, Any]:
@@ -100,7 +101,7 @@ class Definitions(JSComponent):
         pn.state.execute(functools.partial(self._score, card, meant))
 
     def _meant(self, key: str, of: str) -> MapAsked | None:
-        provider = _PROVIDERS.get(self._state, {}).get(self._state.page)
+        provider = vars(self._state).get(_PROVIDERS, {}).get(self._state.page)
         try:
             parse_metric(key)
         except XaievalError:
