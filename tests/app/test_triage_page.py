@@ -143,7 +143,7 @@ def test_what_is_not_there_is_said_and_left(services: Services, field: str, bad:
     state = AppState(answers="wrong", **{field: bad})
     settle(state, services.results["a"])
     assert len(state.notices) == 1
-    assert str(bad).partition(":")[2] or str(bad) in state.notices[0]
+    assert (str(bad).partition(":")[2] or str(bad)) in state.notices[0]
     assert getattr(state, field) != bad
     assert state.answers == "wrong"
     asked(state, services.results["a"])
@@ -174,8 +174,8 @@ KINDS = [item["kind"] for group in GROUPS for item in group["items"]]
 def test_files(services: Services, kind: str) -> None:
     content = shown(services, answers="wrong")
     row = content.table.find("crack/1", 1)
-    made = make_file(content, kind, row, {})
-    data = base64.b64decode(made["data"])
+    file = make_file(content, kind, row, {})
+    data = base64.b64decode(file["data"])
     if kind.endswith("-csv"):
         lines = data.decode().splitlines()
         assert len(lines) == (3 if kind == "queue-csv" else 2)
@@ -184,7 +184,7 @@ def test_files(services: Services, kind: str) -> None:
         assert "--answers wrong" in json.loads(data)["command"]
     else:
         assert data[:4] in (b"\x89PNG", b"%PDF", b"<?xm")
-    assert made["name"].endswith((".csv", ".json", ".png", ".svg", ".pdf"))
+    assert file["name"].endswith((".csv", ".json", ".png", ".svg", ".pdf"))
 
 
 def test_an_unknown_file_is_refused(services: Services) -> None:
@@ -219,17 +219,33 @@ def test_a_diary_follows_what_others_write(tmp_path: Path) -> None:
 # ------------------------------------------------------------ the page
 
 
+async def settled() -> None:
+    """Wait until all that was set off has come to its end."""
+    for _ in range(200):
+        others = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
+        if not others:
+            return
+        await asyncio.wait(others, timeout=0.1)
+
+
+def made(state: AppState, services: Services) -> TriagePage:
+    """Return a page, shown."""
+
+    async def go() -> TriagePage:
+        page = TriagePage(state, services)
+        await settled()
+        return page
+
+    return asyncio.run(go())
+
+
 def run(page: TriagePage, work: Callable[[], object] = lambda: None) -> None:
     """Do something and let everything that follows from it come to its end."""
 
     async def go() -> None:
         work()
         await page.computed.refresh()
-        for _ in range(200):
-            others = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
-            if not others:
-                return
-            await asyncio.wait(others, timeout=0.1)
+        await settled()
 
     asyncio.run(go())
 
@@ -237,9 +253,7 @@ def run(page: TriagePage, work: Callable[[], object] = lambda: None) -> None:
 @pytest.fixture
 def page(services: Services, tmp_path: Path) -> TriagePage:
     services.journal = Journal(tmp_path / "journal.sqlite3")
-    made = TriagePage(AppState(page="triage", split=ANY), services)
-    run(made)
-    return made
+    return made(AppState(page="triage", split=ANY), services)
 
 
 def test_the_first_row_is_chosen_and_keys_go_on(page: TriagePage) -> None:
@@ -364,19 +378,17 @@ def test_published_results_offer_a_measured_study(services: Services) -> None:
         seeds, splits, classes, regions, metric_keys = (), (), (), (), ()
 
     both = Services({"p": Published(), "a": services.results["a"]})  # type: ignore[dict-item]
-    made = TriagePage(AppState(page="triage", study="p"), both)
-    run(made)
-    assert made.desk.view["message"]["actions"] == [{"id": "study:a", "label": "Show By hand"}]
-    run(made, lambda: made._on_message({"type": "study:a"}))
-    assert made.state.study == "a"
-    assert made.desk.view["status"] == "ready"
+    page = made(AppState(page="triage", study="p"), both)
+    assert page.desk.view["message"]["actions"] == [{"id": "study:a", "label": "Show By hand"}]
+    run(page, lambda: page._on_message({"type": "study:a"}))
+    assert page.state.study == "a"
+    assert page.desk.view["status"] == "ready"
 
 
 def test_a_session_leaves_no_page_behind(services: Services) -> None:
-    made = TriagePage(AppState(page="triage", split=ANY), services)
-    run(made)
-    made.close()
-    gone = [weakref.ref(made), weakref.ref(made.state)]
-    del made
+    page = made(AppState(page="triage", split=ANY), services)
+    page.close()
+    gone = [weakref.ref(page), weakref.ref(page.state)]
+    del page
     gc.collect()
     assert [it() for it in gone] == [None, None]
