@@ -180,6 +180,7 @@ export function render({model, el: host}) {
 
   // ---- from the session
   function receive() {
+    const elsewhere = model.listing.stamp !== stamp || model.at !== chosen;
     if (model.listing.stamp !== stamp) {
       [stamp, count] = [model.listing.stamp ?? null, model.listing.count ?? 0];
       [titles, thumbs, asked] = [new Map(), new Map(), new Set()];
@@ -188,11 +189,10 @@ export function render({model, el: host}) {
     }
     const {names} = model;
     if (names.stamp === stamp) { names.rows?.forEach((row, i) => titles.set(names.start + i, row)); }
-    if (model.at !== chosen) { chosen = model.at; }
+    chosen = model.at;
     mark();
     draw();
-    reveal();
-    draw();
+    if (elsewhere) { reveal(); draw(); }  // names that come while somebody scrolls move nothing
   }
   function fill() {
     if (model.thumbs.stamp !== stamp) { return; }

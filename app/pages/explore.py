@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import panel as pn
@@ -42,6 +43,10 @@ ASKING = (
     "threshold",
     "edit",
 )
+
+
+MOST_AHEAD_PASSES = 200
+"""Methods that cost more are not computed for neighbours that nobody may look at."""
 
 
 class ExplorePage(pn.viewable.Viewer):
@@ -293,8 +298,8 @@ class ExplorePage(pn.viewable.Viewer):
         near = [
             self.settling.items[i] for i in (at + 1, at - 1) if 0 <= i < len(self.settling.items)
         ]
-        ahead = tuple(w for w in (self._wish(item, k=None) for item in near) if w is not None)
-        scene = await self.explaining.want(wish, ahead=ahead)
+        ahead = tuple(_cheap(w) for w in (self._wish(it, k=None) for it in near) if w is not None)
+        scene = await self.explaining.want(wish, ahead=tuple(w for w in ahead if w.methods))
         if scene is not None:
             self.settling.settle_scene(scene)
 
@@ -322,6 +327,11 @@ class ExplorePage(pn.viewable.Viewer):
             margin=0,
             sx=STACKED,
         )
+
+
+def _cheap(wish: Wish) -> Wish:
+    """Return what is computed ahead of a wish: methods that take many passes wait to be wanted."""
+    return replace(wish, methods=tuple(c for c in wish.methods if c.cost <= MOST_AHEAD_PASSES))
 
 
 def _no_model(item: Item, state: AppState) -> dict[str, Any]:
