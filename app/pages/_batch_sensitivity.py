@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from typing import Any, Literal
 import panel as pn
 import panel_material_ui as pmui
 
+from xaieval.digest import digest
 from xaieval.errors import Cancelled, XaievalError
 from xaieval.figures.palette import Mode, method_colours, method_marks
 from xaieval.progress import Progress, duration
@@ -23,6 +25,7 @@ from xaieval.sensitivity.exhibit import (
     survival_sidecar,
     survival_table,
 )
+from xaieval.sensitivity.store import read_runs
 from xaieval.study import Results
 
 from ..downloads import Buttons
@@ -166,21 +169,32 @@ class Stored:
     why: str = ""
 
 
+_KEPT: OrderedDict[tuple[Path, Question, str], Survival] = OrderedDict()
+_MOST_KEPT = 16
+
+
 def stored(results: Results, question: Question, mode: Mode) -> Stored:
     """Read and draw what a run has stored; for the pool."""
     why = why_not(results, question.metric)
     if why:
         return Stored(why=why)
-    found = read_sensitivity(
-        results,
-        metric=question.metric,
-        region=question.region,
-        split=question.split,
-        population=question.population,
-    )
-    if found is None:
-        return Stored()
-    survival = Survival(results, found)
+    # The answer takes a second to work out; it is of these runs and this manifest.
+    runs = digest({name: asdict(run) for name, run in read_runs(results).items()})
+    key = (results.path.resolve(), question, digest(runs, results.manifest))
+    survival = _KEPT.get(key)
+    if survival is None:
+        found = read_sensitivity(
+            results,
+            metric=question.metric,
+            region=question.region,
+            split=question.split,
+            population=question.population,
+        )
+        if found is None:
+            return Stored()
+        survival = _KEPT[key] = Survival(results, found)
+        while len(_KEPT) > _MOST_KEPT:
+            _KEPT.popitem(last=False)
     return Stored(survival, survival.draw(mode))
 
 

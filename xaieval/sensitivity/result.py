@@ -166,31 +166,21 @@ def _one(
     there = [method for method in methods if (signed["method_id"] == method).any()]
     shares = win_shares(signed[columns], methods=there, tie_rule=variant.wins)
     left = _left_out(part, shares, variant)
-    rows = []
-    for key, group in shares.groupby(["seed", "method_id"], sort=True):
-        seed, method = key if isinstance(key, tuple) else (key, "")
-        used = group["share"].dropna()
-        own = part[(part["seed"] == seed) & (part["method_id"] == method)]["value"]
-        out = len(group) - len(used)
-        causes = left[left["seed"] == seed]["cause"].value_counts().sort_index()
-        rows.append(
-            {
-                "method_id": method,
-                "seed": seed,
-                "win_rate": float(used.mean()) if len(used) else math.nan,
-                "score": float(own.mean()) if own.notna().any() else math.nan,
-                "n": len(used),
-                "left_out": out,
-                "left_out_by": ", ".join(f"{cause} {n}" for cause, n in causes.items()),
-            }
-        )
-    frame = pd.DataFrame(rows)
+    by = ["seed", "method_id"]
+    frame = shares.groupby(by)["share"].agg(win_rate="mean", n="count", all="size").reset_index()
+    frame = frame.merge(part.groupby(by)["value"].mean().rename("score").reset_index(), on=by)
+    causes = {
+        seed: ", ".join(f"{cause} {n}" for cause, n in own.value_counts().sort_index().items())
+        for seed, own in left.groupby("seed")["cause"]
+    }
+    frame["left_out"] = frame.pop("all") - frame["n"]
+    frame["left_out_by"] = [causes.get(seed, "") for seed in frame["seed"]]
+    known = shares.rename(columns={"share": "value"}).dropna(subset="value")
     table = []
     for method in methods:
         of = frame[frame["method_id"] == method]
         rates = of["win_rate"].dropna()
-        counted = shares[shares["method_id"] == method].rename(columns={"share": "value"})
-        counted = counted.dropna(subset="value")
+        counted = known[known["method_id"] == method]
         interval = two_way(counted, replicates=REPLICATES) if len(counted) else None
         table.append(
             {
