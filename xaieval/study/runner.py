@@ -21,7 +21,7 @@ from xaieval.study.data import (
     study_splits,
 )
 from xaieval.study.gate import gate_study
-from xaieval.study.lock import locked
+from xaieval.study.lock import locked, recorded
 from xaieval.study.manifest import MANIFEST, STUDY_FILE
 from xaieval.study.parts import SCHEMAS, merge_parts, write_part
 from xaieval.study.plan import Coverage, Missing, Resolved, resolve
@@ -101,7 +101,8 @@ def run_study(
 
                 backend = own = Backend(device or study.run.device)
             try:
-                _work(shards, backend, resolved, dataset, folder, manifest, strict, report)
+                told = recorded(folder, report)
+                _work(shards, backend, resolved, dataset, folder, manifest, strict, told)
             finally:
                 if own is not None:
                     own.close()

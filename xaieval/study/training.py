@@ -19,6 +19,7 @@ from xaieval.study.checkpoints import (
 )
 from xaieval.study.config import Study
 from xaieval.study.data import explained_data, open_study_data, study_splits
+from xaieval.study.lock import recorded, training
 from xaieval.study.manifest import STUDY_FILE
 from xaieval.study.results import default_out
 
@@ -123,21 +124,23 @@ def train_study(
     write_bytes(folder / STUDY_FILE, study.text.encode())
     began, finished = time.monotonic(), sum(done for *_, done in models)
     todo = [model for model in models if not model[-1]]
-    for number, (seed, fold, path, _) in enumerate(todo):
-        elapsed_s = time.monotonic() - began
-        note = f"{finished} were finished before" if finished else ""
-        report(Progress(ALL_MODELS, number, len(todo), elapsed_s, note))
-        train(
-            dataset,
-            fold,
-            config=config,
-            preprocessing=preprocessing,
-            options=options,
-            seed=seed,
-            path=path,
-            device=place,
-            strict=strict or study.run.strict,
-            report=report,
-        )
+    told = recorded(folder, report)
+    with training(folder):
+        for number, (seed, fold, path, _) in enumerate(todo):
+            elapsed_s = time.monotonic() - began
+            note = f"{finished} were finished before" if finished else ""
+            told(Progress(ALL_MODELS, number, len(todo), elapsed_s, note))
+            train(
+                dataset,
+                fold,
+                config=config,
+                preprocessing=preprocessing,
+                options=options,
+                seed=seed,
+                path=path,
+                device=place,
+                strict=strict or study.run.strict,
+                report=told,
+            )
     report(Progress(ALL_MODELS, len(todo), len(todo), time.monotonic() - began))
     return [path for _, _, path, _ in models]
