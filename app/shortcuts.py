@@ -51,7 +51,15 @@ SHORTCUTS = (
     Shortcut("", ("↑", "↓"), "open a menu, move inside it"),
     Shortcut("explore", ("←", "→"), "previous and next image"),
     Shortcut("explore", ("Home", "End"), "first and last image, when a thumbnail has the focus"),
-    Shortcut("explore", ("PageUp", "PageDown"), "large steps of K or opacity, on their sliders"),
+    Shortcut("explore", ("↑", "↓"), "an image a row up or down, when a thumbnail has the focus"),
+    Shortcut(
+        "explore", ("PageUp", "PageDown"), "a screen of thumbnails, or large steps on a slider"
+    ),
+    Shortcut("explore", ("+", "-"), "zoom in and out, all images together"),
+    Shortcut("explore", ("0",), "the whole image again"),
+    Shortcut("explore", ("Shift+←", "Shift+→", "Shift+↑", "Shift+↓"), "pan the zoomed images"),
+    Shortcut("explore", ("←", "→", "↑", "↓"), "move the cross, on its button above the cards"),
+    Shortcut("explore", ("←", "→"), "move the divider of two methods side by side, on it"),
     Shortcut("explore", ("Escape",), "what if: back to the original image"),
     Shortcut("explore", ("Space", "Shift+↑"), "what if, brush on the image: paint, paint a line"),
     Shortcut("explore", ("[", "]"), "what if, brush on the image: smaller and larger"),
