@@ -11,11 +11,12 @@ from xaieval.backend import Answer, Request
 from xaieval.methods import METHODS, MethodCall
 from xaieval.metrics import POOLINGS, Rules, parse_metric
 from xaieval.metrics.definitions import REASON_WORDS, VariantValue, variant_values
-from xaieval.types import Heatmap, Mask, Score
+from xaieval.types import Heatmap, Mask, Sample, Score
 
 from .composing import Wish
 from .scene import Scene
 from .services import Services
+from .subjects import Subjects
 
 MOST_ROWS = 120
 """Methods of more rows per image than this are not computed again for other poolings."""
@@ -23,11 +24,15 @@ MOST_ROWS = 120
 
 @dataclass(frozen=True)
 class MapAsked:
-    """One map and one score of it: what a page means by a number."""
+    """One map and one score of it: what a page means by a number.
+
+    ``subjects``: what knows the pictures of wishes that are no plain images of a data set.
+    """
 
     wish: Wish
     call: MethodCall
     metric: str
+    subjects: Subjects | None = None
 
     @property
     def what(self) -> str:
@@ -47,10 +52,49 @@ class Found:
     more: str = ""
 
 
-def meant_by(wish: Wish | None, metric: str, of: str) -> MapAsked | None:
-    """Return the map of a method in a view."""
+def meant_by(
+    wish: Wish | None, metric: str, of: str, subjects: Subjects | None = None
+) -> MapAsked | None:
+    """Return the map of a method in a view; None where there is none yet."""
     call = next((c for c in wish.methods if c.key == of), None) if wish is not None else None
-    return None if wish is None or call is None else MapAsked(wish, call, metric)
+    if wish is None or call is None or (wish.private and subjects is None):
+        return None
+    if subjects is not None and not subjects.ready(wish):
+        return None
+    return MapAsked(wish, call, metric, subjects)
+
+
+def map_of(
+    services: Services,
+    study: str,
+    sample_id: str,
+    *,
+    seed: int,
+    split: str,
+    metric: str,
+    of: str,
+    region: str = "",
+) -> MapAsked | None:
+    """Return the map of a method of a scored image; None where there is no such model."""
+    catalogue = services.catalogue(study)
+    if catalogue is None or of not in catalogue.methods:
+        return None
+    checkpoint = catalogue.checkpoint(seed, split, sample_id)
+    if checkpoint is None:
+        return None
+    wish = Wish(
+        study=study,
+        sample_id=sample_id,
+        label="",
+        class_names=catalogue.classes,
+        checkpoint=checkpoint,
+        methods=(catalogue.methods[of],),
+        target="predicted",
+        compete=catalogue.compete,
+        region=region or catalogue.default_region,
+        regions=catalogue.regions,
+    )
+    return MapAsked(wish, catalogue.methods[of], metric)
 
 
 def own_values(services: Services, asked: MapAsked) -> Found:
@@ -73,11 +117,15 @@ def pooled_calls(call: MethodCall) -> tuple[MethodCall, ...]:
 def _found(services: Services, asked: MapAsked, calls: tuple[MethodCall, ...]) -> Found:
     wish, call = asked.wish, asked.call
     metric = parse_metric(asked.metric)
-    scene = services.scene(wish.study, wish.sample_id, wish.checkpoint, region=wish.region)
     if metric.whole:
         return _stored(services, asked)
+    if asked.subjects is not None:
+        scene, sample = asked.subjects.scene(wish), asked.subjects.sample(wish)
+    else:
+        scene = services.scene(wish.study, wish.sample_id, wish.checkpoint, region=wish.region)
+        sample = services.sample(wish.study, wish.sample_id)
     wanted = dict.fromkeys((call, *calls))
-    answer = services.backend.explain(_request(services, wish, tuple(wanted)))
+    answer = services.backend.explain(_request(services, wish, sample, tuple(wanted)))
     if call.key not in answer.maps:
         return Found({"problem": answer.undefined.get(call.key, "There is no such map.")})
     if scene.mask is None:
@@ -92,7 +140,7 @@ def _found(services: Services, asked: MapAsked, calls: tuple[MethodCall, ...]) -
         metric,
         grid=heatmap.grid,
         pooled=pooled,
-        masks=_resized(services, wish, scene),
+        masks=_resized(sample, scene),
     )
     more, notes = "", []
     channels = pooled_calls(call)
@@ -107,23 +155,26 @@ def _found(services: Services, asked: MapAsked, calls: tuple[MethodCall, ...]) -
     return Found({**_shown(asked, values, heatmap, answer), "notes": notes}, more)
 
 
-def _request(services: Services, wish: Wish, calls: tuple[MethodCall, ...]) -> Request:
+def _request(
+    services: Services, wish: Wish, sample: Sample, calls: tuple[MethodCall, ...]
+) -> Request:
     explain = services.results[wish.study].study.explain
     target: Any = wish.target
     return Request(
         checkpoint=wish.checkpoint,
-        sample=services.sample(wish.study, wish.sample_id),
+        sample=sample,
         methods=calls,
         target=target,
         upsampling=explain.upsampling,
         exact=explain.exact,
         seed=explain.seed,
+        cacheable=wish.subject is None or not wish.subject.own_image,
     )
 
 
-def _resized(services: Services, wish: Wish, scene: Scene) -> Mapping[str, Mask]:
+def _resized(sample: Sample, scene: Scene) -> Mapping[str, Mask]:
     """Return the region's mask as others resize it; none where nothing is resized."""
-    original = services.sample(wish.study, wish.sample_id).regions.get(scene.region)
+    original = sample.regions.get(scene.region)
     if original is None or scene.geometry.original == scene.geometry.input:
         return {}
     return {

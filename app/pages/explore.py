@@ -79,7 +79,7 @@ class ExplorePage(pn.viewable.Viewer):
         state.param.watch(self._on_page, "page")
         if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
             pn.state.on_session_destroyed(lambda _: self._close())
-        provide(state, self.id, lambda key, of: meant_by(self._shown(), key, of))
+        provide(state, self.id, lambda key, of: meant_by(self._shown(), key, of, self.explaining.subjects))
         pn.state.onload(self._refresh)  # before, the browser could not hear it
 
     # ---------------------------------------------------------------- widgets

@@ -17,6 +17,8 @@ from xaieval.journal import author_name
 from xaieval.stats.patterns import Thresholds
 from xaieval.study import Results
 
+from ..defined_maps import MapAsked, map_of
+from ..definitions import provide
 from ..downloads import DRAWING
 from ..services import Services
 from ..state import ANY, AppState, write_link
@@ -71,6 +73,7 @@ class TriagePage(pn.viewable.Viewer):
             fail=self._fail,
         )
         state.param.watch(self._on_selected, ["image", "seed"])
+        provide(state, self.id, self._defined)
         state.param.watch(lambda *_: self._preview(), list(COLOURING))
         state.param.watch(self._on_page, "page")
         state.param.watch(self._from_batch, "outcome")
@@ -326,6 +329,23 @@ class TriagePage(pn.viewable.Viewer):
             region=region,
             opacity=self.state.opacity,
             colormap=self.state.colormap,
+        )
+
+    def _defined(self, metric: str, of: str) -> MapAsked | None:
+        """Return the map that a number beside the chosen image is of."""
+        content, row = self._content, self._row()
+        if content is None or row is None:
+            return None
+        look = self._look_at(content, row)
+        return map_of(
+            self.services,
+            look.study,
+            look.sample_id,
+            seed=look.seed,
+            split=look.split,
+            metric=metric,
+            of=of,
+            region=look.region,
         )
 
     def _show_preview(self, view: dict[str, Any]) -> None:
