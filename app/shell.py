@@ -52,7 +52,10 @@ class Shell(pn.viewable.Viewer):
                 self.state.notify(f"{problem.argument} could not be opened: {problem.text}")
         self._bodies: dict[str, pn.viewable.Viewable] = {}
         # Not a pmui.Column: a figure entering one later is measured before it is laid out.
-        self._main = pn.Column(sizing_mode="stretch_both", margin=0)
+        # The page scrolls here: the frame around it is as high as the window and cuts off the rest.
+        self._main = pn.Column(
+            sizing_mode="stretch_both", margin=0, styles={"overflow-y": "auto", "min-height": "0"}
+        )
         self._notices = pmui.Column(sizing_mode="stretch_width", margin=0)
         self._pins = Pins(self.state, services)
         self._presenter = Presenter(self.state, services)
