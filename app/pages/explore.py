@@ -79,7 +79,8 @@ class ExplorePage(pn.viewable.Viewer):
         state.param.watch(self._on_page, "page")
         if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
             pn.state.on_session_destroyed(lambda _: self._close())
-        provide(state, self.id, lambda key, of: meant_by(self._shown(), key, of, self.explaining.subjects))
+        subjects = self.explaining.subjects
+        provide(state, self.id, lambda key, of: meant_by(self._shown(), key, of, subjects))
         pn.state.onload(self._refresh)  # before, the browser could not hear it
 
     # ---------------------------------------------------------------- widgets
