@@ -93,7 +93,12 @@ class BatchPage(pn.viewable.Viewer):
         self._heed(self._region, lambda name: self.state.param.update(region=name))
         self._heed(self._ties, lambda rule: self.state.param.update(ties=rule))
         self._heed(self._images, lambda which: self.state.param.update(images=which))
-        self._run = RunPanel(self.services, lambda: self.results, self._reopened)
+        self._run = RunPanel(
+            self.services,
+            lambda: self.results,
+            self._reopened,
+            looked_at=lambda: self.state.page == self.id,
+        )
         self._survival = SurvivalPanel(
             self.services, lambda: self.results, self._question, lambda: self._mode
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,13 +15,14 @@ import pytest
 from by_hand import write_results
 
 from app.pages import _batch_jobs as jobs
-from app.pages._batch_run import describe
+from app.pages._batch_run import RunPanel, describe
 from app.pages.batch import BatchPage
 from app.state import AppState, write_link
 from xaieval.cli.summary_text import render
-from xaieval.errors import ResultsError
+from xaieval.errors import Cancelled, ResultsError
 from xaieval.progress import Progress, duration
-from xaieval.study import Results, import_published
+from xaieval.study import Results, import_published, load_study
+from xaieval.study.lock import locked, recorded
 from xaieval.study.summarise import summary
 
 METHODS = ("gradcam", "saliency", "integrated_gradients")
@@ -71,7 +73,10 @@ def test_filled_shows_numbers_label_and_figure(results: Results):
     assert "<b>Grad-CAM</b> ranks first on 75 % of test images, mean over 2 seeds" in head
     assert "0.750 <span>± 0.250</span>" in head
     assert NOTE in head
-    assert [row.name for row in page.sections.boxes.object.children] == ["win-rate-train", "win-rate-test"]
+    assert [row.name for row in page.sections.boxes.object.children] == [
+        "win-rate-train",
+        "win-rate-test",
+    ]
     assert page.sections.curves.visible
     assert not page.sections.no_curves.visible
     assert "0.750" in page.sections.accuracy.object
@@ -259,9 +264,15 @@ def test_a_link_restores_the_whole_view(results: Results):
 
 
 def study_of(tmp_path: Path) -> Any:
-    study = SimpleNamespace(train=SimpleNamespace(seeds=(1, 2, 3)))
+    study = load_study("demo")
+    study = dataclasses.replace(study, train=dataclasses.replace(study.train, seeds=(1, 2, 3)))
     return SimpleNamespace(
-        path=tmp_path, study=study, seeds=(1,), kind="measured", manifest={"data_path": None}
+        path=tmp_path,
+        study=study,
+        seeds=(1,),
+        kind="measured",
+        manifest={"data_path": None},
+        dataset=lambda: None,
     )
 
 
@@ -280,6 +291,97 @@ def test_a_job_trains_runs_and_hands_over(tmp_path: Path, monkeypatch: pytest.Mo
     assert (job.state, job.opened, calls) == ("done", "grown", [(2, 3)])
     assert table.of(study_of(tmp_path)) is job
     assert table.running() is None
+    assert job.log[-1].endswith("done")
+
+
+def test_a_job_looks_at_the_images_before_it_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from PIL import Image
+
+    from xaieval.datasets import DATASETS
+
+    for name in ("good", "bad"):
+        folder = tmp_path / "data" / "images" / name
+        folder.mkdir(parents=True)
+        (tmp_path / "data" / "masks" / name).mkdir(parents=True)
+        for i in range(2):
+            Image.new("RGB", (8, 8)).save(folder / f"{i}.png")
+            Image.new("L", (8, 8), 255).save(tmp_path / "data" / "masks" / name / f"{i}.png")
+    (tmp_path / "data" / "images" / "bad" / "1.png").write_bytes(b"no image")
+    results = study_of(tmp_path)
+    data = dataclasses.replace(results.study.data, name="folder")
+    results.study = dataclasses.replace(results.study, data=data)
+    results.dataset = lambda: DATASETS["folder"].open(tmp_path / "data")
+    trained: list[int] = []
+    monkeypatch.setattr(jobs, "train_study", lambda *a, **k: trained.append(1))
+    monkeypatch.setattr(jobs, "run_study", lambda *a, **k: None)
+    job = jobs.Jobs().start(results, (2,), backend=None)
+    assert job is not None
+    job.join(30)
+    assert job.state == "done"
+    said = "\n".join(job.log)
+    assert "1.png" in said
+    assert "1 faulty, left out" in said
+    assert said.index("faulty") < said.index("done")
+
+    def gone() -> Any:
+        raise ResultsError("the images are not there")
+
+    results.dataset, trained[:] = gone, []
+    job = jobs.Jobs().start(results, (2,), backend=None)
+    assert job is not None
+    job.join(30)
+    assert (job.state, trained) == ("failed", [])
+
+
+def test_a_job_of_another_session_and_work_elsewhere_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    go_on = threading.Event()
+
+    def train(*_: Any, report: Any, **__: Any) -> None:
+        report(Progress("models", 0, 2, 0.0))
+        report(Progress("epochs", 1, 4, 3.0))
+        go_on.wait(30)
+        raise Cancelled
+
+    monkeypatch.setattr(jobs, "train_study", train)
+    results = study_of(tmp_path)
+    services = SimpleNamespace(pool=ThreadPoolExecutor(1), backend=None)
+    panels = [
+        RunPanel(services, lambda: results, lambda: None)  # type: ignore[arg-type]
+        for _ in range(2)
+    ]
+    for panel in panels:
+        panel.offer()
+    assert panels[0]._choice.value == ["2", "3"]
+    panels[0]._choice.value = ["3"]
+    assert panels[0]._start.label == "Train and run seed 3"
+    panels[0]._begin()
+    job = jobs.JOBS.of(results)
+    assert job is not None
+    assert job.seeds == (3,)
+    asyncio.run(panels[1]._look())
+    assert panels[1]._cancel.visible
+    panels[1]._stop()
+    go_on.set()
+    job.join(30)
+    for panel in panels:
+        panel._tick()
+        assert "can go on" in panel._text.object
+        assert "cancelled" in panel._log.object
+    panels[0]._choice.value = ["2", "3"]
+    assert panels[0]._start.label == "Go on with the missing seeds"
+    with locked(tmp_path):
+        recorded(tmp_path, lambda _: None)(Progress("explain and score", 3, 12, 9.0, "seed 2"))
+        panels[1].offer()
+        assert "elsewhere, in another program: explain and score, 3 of 12" in (
+            panels[1]._text.object
+        )
+        assert not panels[1]._start.visible
+    panels[1].offer()
+    assert panels[1]._start.visible
 
 
 def test_cancel_stops_at_the_next_step_and_only_one_job_runs(
