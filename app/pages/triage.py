@@ -49,7 +49,7 @@ class TriagePage(pn.viewable.Viewer):
         super().__init__()
         self.state, self.services = state, services
         self._content: Content | None = None
-        self._version = self._selecting = self._thumbing = 0
+        self._version = self._selecting = self._thumbing = self._marking = 0
         self._settling = False
         self._look_method = ""  # chosen beside the image; '' is the state's
         self._batch: dict[str, Any] = {}  # the view of Batch that led here
@@ -363,6 +363,18 @@ class TriagePage(pn.viewable.Viewer):
             return
         handler(message)
 
+    def _do_here(self, message: dict[str, Any]) -> None:
+        """Say again what a browser missed that had not listened yet."""
+        if self._diary is not None:
+            self._mark(None)
+        if self._content is not None and message.get("version") != self._version:
+            self._show(self._content)
+
+    def _mark(self, samples: set[str] | None) -> None:
+        """Send what was written about some images, or all of it."""
+        self._marking += 1  # equal values are sent, too
+        self.desk.marked = {**self.diary.shown(samples), "turn": self._marking}
+
     def _do_select(self, message: dict[str, Any]) -> None:
         if message.get("version") == self._version:
             self._choose(int(message["at"]))
@@ -594,7 +606,7 @@ class TriagePage(pn.viewable.Viewer):
             return
         if touched is None or diary is not self.diary:
             return
-        self.desk.marked = diary.shown(touched if self.desk.marked else None)
+        self._mark(touched if self.desk.marked else None)
         self._settling = True
         try:
             self.controls.offer_tags(diary.tags(), self.state.tag)
@@ -612,7 +624,7 @@ class TriagePage(pn.viewable.Viewer):
                 self.previews.close()
             return
         if self._diary is not None:
-            self.desk.marked = self._diary.shown()
+            self._mark(None)
         pn.state.execute(self._follow)
         if self._content is not None:  # the component is built anew: everything once more
             self._show(self._content)

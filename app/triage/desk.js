@@ -154,4 +154,6 @@ export function render({model, el: host}) {
   remark();
   see();
   previewOf.see(model.preview);
+  // What changed between the page's making and this line was not heard: say what is known.
+  model.send_msg({type: "here", version: model.view.version ?? 0});
 }

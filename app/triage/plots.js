@@ -129,7 +129,11 @@ function plots(host, {brush, point}) {
     };
     for (const value of ticks(view.x)) {
       draw("line", frame, {class: "line", x1: at.x.to(value), x2: at.x.to(value), y1: at.top, y2: at.bottom});
-      label(at.x.to(value), at.bottom + 13, "middle", number(value));
+      // Where there is no room for all of them: the first and the last.
+      const ends = value === view.x.low || value >= view.x.high;
+      if (ends || at.right - at.left > 160) {
+        label(at.x.to(value), at.bottom + 13, "middle", number(value));
+      }
     }
     for (const value of ticks(view.y)) {
       draw("line", frame, {class: "line", x1: at.left, x2: at.right, y1: at.y.to(value), y2: at.y.to(value)});
