@@ -14,7 +14,7 @@ function el(tag, className, parent, attributes = {}) {
 export function render({model, el: host}) {
   const root = el("div", "steer", host, {role: "group", "aria-label": "Strongest pixels"});
   const kinds = el("div", "kinds", root);
-  const tabs = Object.fromEntries([["k", "Top-K"], ["threshold", "Threshold"]].map(([kind, text]) => {
+  const tabs = Object.fromEntries([["k", "K pixels"], ["threshold", "Threshold"]].map(([kind, text]) => {
     const button = el("button", "kind", kinds, {type: "button", "aria-pressed": "false"});
     button.textContent = text;
     button.addEventListener("click", () => turn(kind));

@@ -50,7 +50,11 @@ def picture(page: Page) -> str:
 
 
 def pixels(page: Page, method: str = "gradcam") -> str:
-    return str(page.locator(f"article[data-method={method}] canvas").evaluate("c => c.toDataURL()"))
+    return str(
+        page.locator(f"article[data-method={method}] .well.heat canvas").evaluate(
+            "c => c.toDataURL()"
+        )
+    )
 
 
 def choose(page: Page, label: str, option: str) -> None:
@@ -207,14 +211,21 @@ def test_opacity_and_colours_never_ask_the_server(open_page: OpenPage, server: s
 
 
 def test_a_link_restores_the_view(open_page: OpenPage, server: str) -> None:
+    from playwright.sync_api import expect
+
     page = open_page(server)
     ready(page)
     choose(page, "Class", "print")
     page.wait_for_selector('section.explore[data-status=ready][data-sample^="print/"]')
-    choose(page, "Model seed", "43")
-    page.wait_for_url(re.compile("seed=seed-43"))
-    choose(page, "Explained class", "cut")
-    page.wait_for_url(re.compile("target=cut"))
+    for label, option, link in (
+        ("Model seed", "43", "seed=seed-43"),
+        ("Explained class", "cut", "target=cut"),
+    ):
+        painted = str(stage(page).get_attribute("data-painted"))
+        choose(page, label, option)
+        page.wait_for_url(re.compile(link))
+        expect(stage(page)).not_to_have_attribute("data-painted", painted)
+        ready(page)
     slider = page.get_by_role("slider", name="K", exact=True)
     slider.focus()
     page.keyboard.press("PageUp")

@@ -179,7 +179,7 @@ def test_a_threshold_moves_without_the_server(
     assert told["Pixels"].replace("\u2009", "") == f"{int(inside.sum())} px"
     same_layer(layer(page), topk_layer(inside.astype(np.float32), mask))
     page.wait_for_url(re.compile("threshold=55pct"))
-    page.get_by_role("button", name="Top-K", exact=True).first.click()
+    page.get_by_role("button", name="K pixels").click()
     expect(stage(page)).to_have_attribute("data-threshold", "")
     assert "Top-K overlap" in rows(page)
 
