@@ -10,7 +10,8 @@ from typing import Any
 from xaieval.backend import Answer, Request
 from xaieval.methods import METHODS, MethodCall
 from xaieval.metrics import POOLINGS, Rules, parse_metric
-from xaieval.metrics.definitions import REASON_WORDS, VariantValue, variant_values
+from xaieval.metrics.definitions import REASON_WORDS
+from xaieval.metrics.variants import VariantValue, published_variants, variant_values
 from xaieval.types import Heatmap, Mask, Sample, Score
 
 from .composing import Wish
@@ -227,7 +228,7 @@ def _stored(services: Services, asked: MapAsked) -> Found:
     """Return what a run has stored of a score that needs the model."""
     results = services.results[asked.wish.study]
     seed = next((s for s, _, path in results.checkpoints() if path == asked.wish.checkpoint), None)
-    keys = {parse_metric(v.key).key: v for v in _variants(asked.metric)}
+    keys = {parse_metric(v.key).key: v for v in published_variants(asked.metric)}
     frame = results.scores(
         method_id=asked.call.key, sample_id=asked.wish.sample_id, seed=seed, region="whole"
     )
@@ -251,9 +252,3 @@ def _stored(services: Services, asked: MapAsked) -> Found:
             "notes": [note],
         }
     )
-
-
-def _variants(metric: str) -> Any:
-    from xaieval.metrics.definitions import published_variants
-
-    return published_variants(metric)

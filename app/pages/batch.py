@@ -23,7 +23,8 @@ from . import _batch_html as html
 from ._batch_content import Content, compute
 from ._batch_run import RunPanel
 from ._batch_sections import BatchSections
-from ._batch_sensitivity import Question, SurvivalPanel
+from ._batch_sensitivity import SurvivalPanel
+from ._batch_survival_jobs import Question
 from ._computed import AS_HIGH_AS_NEEDED, Computed, action, loading, said
 
 ASKING = ("study", "split", "class_name", "metric", "region", "ties", "images", "unit")

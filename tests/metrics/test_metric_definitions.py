@@ -13,7 +13,8 @@ from xaieval.errors import ConfigError, MetricError
 from xaieval.geometry import Geometry
 from xaieval.glossary import OTHERS, define, page
 from xaieval.metrics import METRICS, Rules, parse_metric, pool, score
-from xaieval.metrics.definitions import metric_definition, published_variants, variant_values
+from xaieval.metrics.definitions import metric_definition
+from xaieval.metrics.variants import published_variants, variant_values
 
 KEYS = [key for spec in METRICS.values() for key in (spec.id, *(v.key for v in spec.variants))]
 LOCAL = [name for name, spec in METRICS.items() if "model" not in spec.needs]
