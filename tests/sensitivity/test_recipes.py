@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xaieval.errors import ConfigError
@@ -38,6 +38,7 @@ def naive_step(mask: np.ndarray, *, grow: bool) -> np.ndarray:
     return found
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(-5, 5), st.integers(3, 9), st.integers(3, 9))
 def test_masks_grow_and_shrink_as_pixel_by_pixel(
     seed: int, px: int, height: int, width: int
