@@ -139,6 +139,19 @@ HEADER = """
   padding: 4px 16px; border-color: transparent !important; background: none !important; }
 .MuiToggleButton-root.Mui-selected { font-weight: 700;
   box-shadow: inset 0 -2px var(--panel-primary-color); }
+@media (max-width: 900px) { .MuiToggleButton-root { padding: 4px 10px; } }
+@media (max-width: 720px) {  /* a small laptop at 200 %: signs without their words */
+  :host { margin-left: 0 !important; margin-right: 0 !important; }
+  .MuiToggleButton-root { padding: 4px 5px; font-size: 12px; }
+  .MuiButton-root { font-size: 0 !important; min-width: 32px; padding: 4px;
+    height: 32px; }
+  .MuiButton-root .MuiButton-startIcon { margin: 0; }
+  .MuiButton-root .MuiButton-startIcon, .MuiButton-root .MuiButton-startIcon * {
+    font-size: 18px !important; line-height: 1 !important; }
+}
+@media (forced-colors: active) {
+  .MuiToggleButton-root.Mui-selected { text-decoration: underline; }
+}
 """
 """Navigation and buttons of the title bar: plain text on the page's own ground."""
 

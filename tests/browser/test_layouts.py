@@ -170,3 +170,28 @@ def test_the_header_keeps_pages_and_buttons_in_one_line(open_page: OpenPage, url
             assert box["x"] + box["width"] <= width + 1, (name, width)
             tops.append(box["y"] + box["height"] / 2)
         assert max(tops) - min(tops) <= 3, width
+
+
+@pytest.mark.parametrize("page_id", ["batch", "parts"])
+def test_a_page_higher_than_the_window_scrolls_by_wheel_and_key(
+    open_page: OpenPage, url: str, page_id: str
+) -> None:
+    study = "&study=faces" if page_id == "parts" else ""
+    title = next(spec.title for spec in PAGES if spec.id == page_id)
+    page = shown(open_page(f"{url}?page={page_id}{study}"), page_id, title)
+    page.wait_for_function(SETTLED)
+    heading = page.locator("main h2:visible").first.element_handle()
+    above = "([node, y]) => node.getBoundingClientRect().y < y"
+
+    def top() -> float:
+        return float(heading.evaluate("node => node.getBoundingClientRect().y"))
+
+    start = top()
+    page.mouse.move(600, 500)  # over a figure: it does not keep the wheel
+    page.mouse.wheel(0, 400)
+    page.wait_for_function(above, arg=[heading, start - 200])
+    page.locator("main").get_by_role("combobox").first.focus()
+    page.wait_for_function(SETTLED)
+    start = top()
+    page.keyboard.press("PageDown")
+    page.wait_for_function(above, arg=[heading, start - 200])
