@@ -50,6 +50,7 @@ class TriagePage(pn.viewable.Viewer):
         self.state, self.services = state, services
         self._content: Content | None = None
         self._version = self._selecting = self._thumbing = self._marking = 0
+        self._heard = self._sent = (0, 0)  # turns of the marks, versions of the view
         self._settling = False
         self._look_method = ""  # chosen beside the image; '' is the state's
         self._batch: dict[str, Any] = {}  # the view of Batch that led here
@@ -363,11 +364,18 @@ class TriagePage(pn.viewable.Viewer):
             return
         handler(message)
 
-    def _do_here(self, message: dict[str, Any]) -> None:
-        """Say again what a browser missed that had not listened yet."""
-        if self._diary is not None:
+    def _do_heard(self, message: dict[str, Any]) -> None:
+        self._heard = int(message.get("turn", 0)), int(message.get("version", 0))
+
+    def _say_again(self) -> None:
+        """Send once more what the browser did not hear, as happens while a page is being made."""
+        turn, version = self._heard
+        sent, self._sent = self._sent, (self._marking, self._version)
+        if self._sent != sent:
+            return  # it may be on its way
+        if turn < self._marking:
             self._mark(None)
-        if self._content is not None and message.get("version") != self._version:
+        if version < self._version and self._content is not None:
             self._show(self._content)
 
     def _mark(self, samples: set[str] | None) -> None:
@@ -604,7 +612,10 @@ class TriagePage(pn.viewable.Viewer):
         except (XaievalError, OSError) as error:
             self.state.notify(f"Tags and notes cannot be read: {error}")
             return
-        if touched is None or diary is not self.diary:
+        if diary is not self.diary:
+            return
+        if touched is None:
+            self._say_again()
             return
         self._mark(touched if self.desk.marked else None)
         self._settling = True

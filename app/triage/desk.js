@@ -2,7 +2,7 @@
 
 export function render({model, el: host}) {
   const root = el("div", "triage-desk", host);
-  let request = 0;
+  let [request, hearing] = [0, 0];
   const act = (type, more = {}) => {
     request += 1;
     const found = queueOf.row();
@@ -70,6 +70,7 @@ export function render({model, el: host}) {
     if (view.listed && view.listed !== layout) { layout = view.listed; queueOf.arrange(layout); }
     chosen(queueOf.row());
     root.dataset.version = view.version ?? "";
+    heard();
     root.dataset.took = String(Math.round(performance.now() - began));
     root.dataset.painted = view.status === "ready" ? view.version : "";
   }
@@ -133,6 +134,14 @@ export function render({model, el: host}) {
     queueOf.remark(samples);
     previewOf.remark(held, tags);
     top.listViews(views);
+    heard();
+  }
+
+  // What changes while a page is being made may get lost; the server sends again what is not heard.
+  function heard() {
+    clearTimeout(hearing);
+    hearing = setTimeout(() => model.send_msg({type: "heard", turn: model.marked.turn ?? 0,
+                                               version: model.view.version ?? 0}), 100);
   }
 
   model.on("view", see);
@@ -147,6 +156,7 @@ export function render({model, el: host}) {
     if (version === model.view.version && at !== queueOf.at()) { queueOf.choose(at); }
   });
   model.on("remove", () => {
+    clearTimeout(hearing);
     document.removeEventListener("keydown", hold);
     plotsOf.remove();
     queueOf.remove();
@@ -154,6 +164,4 @@ export function render({model, el: host}) {
   remark();
   see();
   previewOf.see(model.preview);
-  // What changed between the page's making and this line was not heard: say what is known.
-  model.send_msg({type: "here", version: model.view.version ?? 0});
 }

@@ -342,6 +342,29 @@ def test_explore_opens_the_same_and_batch_gets_its_view_back(page: TriagePage) -
     assert {name: getattr(state, name) for name in batch} == batch
 
 
+def test_what_the_browser_did_not_hear_is_said_again(page: TriagePage) -> None:
+    name = page.desk.view["first"]["rows"][0]["name"]
+    run(page, lambda: page._on_message({"type": "tag", "value": "odd", "sample": name}))
+    run(page, lambda: asyncio.ensure_future(page._follow()))
+    turn, version = page.desk.marked["turn"], page.desk.view["version"]
+    page._on_message({"type": "heard", "turn": turn, "version": version})
+    run_polls(page)
+    assert (page.desk.marked["turn"], page.desk.view["version"]) == (turn, version)
+    page._on_message({"type": "heard", "turn": turn - 1, "version": version - 1})
+    run_polls(page)
+    assert page.desk.marked["turn"] > turn
+    assert page.desk.view["version"] > version
+
+
+def run_polls(page: TriagePage) -> None:
+    async def go() -> None:
+        for _ in range(3):
+            await page._follow()
+        await settled()
+
+    asyncio.run(go())
+
+
 def test_an_error_leaves_ways_forward(page: TriagePage, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ConfigError("it broke")

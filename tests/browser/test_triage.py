@@ -65,7 +65,7 @@ def test_by_keyboard_from_the_queue_to_explore_and_back(
         page.get_by_role("button", name="Explore", exact=True)
     ).first.wait_for()
     assert image.group(1) in page.url
-    page.go_back()
+    page.get_by_role("button", name="Triage", exact=True).click()
     ready(page)
     page.locator('.row[data-index="1"][aria-selected="true"]').wait_for()
 
