@@ -18,7 +18,7 @@ _CLOCK = """async ([words]) => {
     }
     return found;
   };
-  const desk = () => find(document, ".desk[data-painted]")[0];
+  const desk = () => find(document, ".triage-desk[data-painted]")[0];
   const button = find(document, "button").find((it) => it.textContent.trim() === words);
   const before = desk()?.dataset.painted ?? "";
   const start = performance.now();
