@@ -116,6 +116,7 @@ export function render({model, el: host}) {
   let dragged = "";
   let wanted = "";   // the slide whose row takes the focus when it is there again
 
+  const choosing = (id) => { model.selected = id; send("select", {slide: id}); };  // at once here
   const slides = () => model.story.slides ?? [];
   const chosen = () => slides().find((one) => one.id === model.selected) ?? slides()[0];
   const mark = (one) => {
@@ -180,17 +181,17 @@ export function render({model, el: host}) {
     down.addEventListener("click", () => move(one.id, place + 1));
     copy.addEventListener("click", () => send("duplicate", {slide: one.id}));
     away.addEventListener("click", () => send("delete", {slide: one.id}));
-    pickOne.addEventListener("click", () => send("select", {slide: one.id}));
+    pickOne.addEventListener("click", () => { wanted = one.id; choosing(one.id); });
     pickOne.addEventListener("keydown", (event) => {
       const step = {ArrowUp: -1, ArrowDown: 1}[event.key];
       if (step && event.altKey) {
         move(one.id, place + step);
       } else if (step) {
         const to = slides()[place + step];
-        if (to) { wanted = to.id; focusRow(to.id); send("select", {slide: to.id}); }
+        if (to) { wanted = to.id; choosing(to.id); }
       } else if (event.key === "Home" || event.key === "End") {
         const to = slides().at(event.key === "Home" ? 0 : -1);
-        wanted = to.id; focusRow(to.id); send("select", {slide: to.id});
+        wanted = to.id; choosing(to.id);
       } else if (event.key === "Delete" || event.key === "Backspace") {
         wanted = (slides()[place + 1] ?? slides()[place - 1])?.id ?? "";
         send("delete", {slide: one.id});
@@ -295,7 +296,7 @@ export function render({model, el: host}) {
       for (const one of bad) {
         const li = make("li", "", ul);
         const go = button(li, "quiet", `${one.number}. ${one.name}`);
-        go.addEventListener("click", () => send("select", {slide: one.slide}));
+        go.addEventListener("click", () => choosing(one.slide));
         make("span", "", li, one.why);
       }
     }
