@@ -221,6 +221,8 @@ class TriagePage(pn.viewable.Viewer):
             view["message"] = _nothing(content)
         self.desk.view = view
         self.patterns.view = content.patterns
+        if before is None:
+            self._mark(None)
         if first:
             self._choose(0)
         elif at >= 0:
