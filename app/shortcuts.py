@@ -44,6 +44,7 @@ SHORTCUTS = (
         for spec in PAGES
         if spec.id == page
     ),
+    Shortcut("", ("p",), "pin this view to the current story"),
     Shortcut(
         "", ("Tab", "Shift+Tab"), "next and previous control; the first Tab skips to the page"
     ),
@@ -77,4 +78,14 @@ SHORTCUTS = (
     Shortcut("triage", ("PageUp", "PageDown"), "a screenful, when the queue has the focus"),
     Shortcut("compare", ("←", "→"), "previous and next image"),
     Shortcut("compare", ("Home", "End"), "first and last image, when a thumbnail has the focus"),
+    Shortcut("present", ("↑", "↓"), "choose a slide, in the list"),
+    Shortcut("present", ("Alt+↑", "Alt+↓"), "move the chosen slide"),
+    Shortcut("present", ("d", "Delete"), "double, remove the chosen slide"),
+    Shortcut("present", ("Enter",), "present from the chosen slide"),
+    Shortcut("present", ("→", "Space", "PageDown"), "presenting: next slide"),
+    Shortcut("present", ("←", "PageUp"), "presenting: previous slide"),
+    Shortcut("present", ("Home", "End"), "presenting: first and last slide"),
+    Shortcut("present", ("7 Enter",), "presenting: slide 7, or any other number"),
+    Shortcut("present", ("b", "f", "t"), "presenting: black screen, whole screen, clock"),
+    Shortcut("present", ("Escape",), "presenting: leave"),
 )
