@@ -90,6 +90,7 @@ class AppState(param.Parameterized):
     story = param.String(default="", doc="Present: id of a story; '' is the one changed last")
     slide = param.String(default="", doc="Present: id of the slide chosen; '' is the first")
     presenting = param.Boolean(default=False, doc="the live pages are shown one after the other")
+    came = param.Dict(default={}, doc="values of Batch when it opened Triage; not in the link")
     notices = param.List(default=[], item_type=str, doc="what the shell tells the person")
 
     def notify(self, *texts: str) -> None:

@@ -236,7 +236,9 @@ class BatchPage(pn.viewable.Viewer):
         view = self._current_view()
         nothing: dict[str, Any] = {"answers": "all", "pattern": "", "confidence": (), "span": ()}
         nothing |= {"tag": "", "find": "", "image": "", "seed": None}
+        kept = ("split", "class_name", "part_seed", "metric", "region", "method", "images", "ties")
         self.state.param.update(
+            came={name: getattr(self.state, name) for name in kept},
             page="triage",
             study=next(k for k, r in self.services.results.items() if r is self.results),
             split=split,

@@ -53,7 +53,6 @@ class TriagePage(pn.viewable.Viewer):
         self._heard = self._sent = (0, 0)  # turns of the marks, versions of the view
         self._settling = False
         self._look_method = ""  # chosen beside the image; '' is the state's
-        self._batch: dict[str, Any] = {}  # the view of Batch that led here
         self._top = state.page == self.id and not state.image
         self._diary: Diary | None = None
         self._diary_lock = asyncio.Lock()
@@ -77,8 +76,6 @@ class TriagePage(pn.viewable.Viewer):
         provide(state, self.id, self._defined)
         state.param.watch(lambda *_: self._preview(), list(COLOURING))
         state.param.watch(self._on_page, "page")
-        state.param.watch(self._from_batch, "outcome")
-        self._from_batch()
         self._polling: Any = None
         if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
             pn.state.on_session_destroyed(lambda _: self.close())
@@ -171,14 +168,6 @@ class TriagePage(pn.viewable.Viewer):
             tag="",
             find="",
         )
-
-    def _from_batch(self, *_: param.parameterized.Event) -> None:
-        """Remember the view of Batch from which an outcome came."""
-        if self.state.outcome and not self._batch:
-            kept = ("metric", "region", "images", "ties", "split", "class_name")
-            self._batch = {name: getattr(self.state, name) for name in kept}
-        elif not self.state.outcome:
-            self._batch = {}
 
     # ------------------------------------------------------------ showing the queue
 
@@ -510,7 +499,8 @@ class TriagePage(pn.viewable.Viewer):
         self._preview()
 
     def _do_back(self, _: dict[str, Any]) -> None:
-        self.state.param.update(page="batch", **self._batch)
+        """Show Batch as it was when it opened this queue."""
+        self.state.param.update(page="batch", **self.state.came)
 
     def _do_open(self, message: dict[str, Any]) -> None:
         """Open the chosen image in Explore: the same image, model, method and score."""

@@ -329,7 +329,7 @@ def test_a_hidden_page_computes_nothing(page: TriagePage, monkeypatch: pytest.Mo
 def test_explore_opens_the_same_and_batch_gets_its_view_back(page: TriagePage) -> None:
     state = page.state
     batch = {"metric": "topk_overlap", "images": "all", "ties": "first", "split": "test"}
-    run(page, lambda: state.param.update(outcome="won:gradcam", **batch))
+    run(page, lambda: state.param.update(outcome="won:gradcam", came=batch, **batch))
     run(page, lambda: state.param.update(split=ANY, images="correct"))
     row = page._row()
     assert row is not None
