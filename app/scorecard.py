@@ -72,9 +72,7 @@ class Topk:
     threshold: float | None = None
 
 
-def draw_topk(
-    heatmap: Heatmap, mask: Mask | None, k: int, threshold: float | None = None
-) -> Topk:
+def draw_topk(heatmap: Heatmap, mask: Mask | None, k: int, threshold: float | None = None) -> Topk:
     """Mark the K strongest pixels of a heatmap against its mask, or all from a threshold on."""
     if threshold is None:
         weights = topk_weights(heatmap.values, k)

@@ -73,7 +73,7 @@ def test_a_moving_picture_is_refused(kind: str) -> None:
     frames = [PILImage.fromarray(np.roll(PICTURE, i, 0)) for i in range(3)]
     stream = io.BytesIO()
     frames[0].save(stream, kind, save_all=True, append_images=frames[1:])
-    with pytest.raises(DataError, match="moving picture.*3 frames"):
+    with pytest.raises(DataError, match=r"moving picture.*3 frames"):
         read_own_image(stream.getvalue(), "dance")
 
 
@@ -84,7 +84,7 @@ def test_a_mask_has_the_size_of_its_image() -> None:
     assert (read_own_mask(data, "m.png", (6, 9)) == mask).all()
     with pytest.raises(DataError, match="expected 6 × 9 px, got 9 × 6 px"):
         read_own_mask(data, "m.png", (9, 6))
-    with pytest.raises(DataError, match="lossy format.*PNG or BMP"):
+    with pytest.raises(DataError, match=r"lossy format.*PNG or BMP"):
         read_own_mask(encoded(PICTURE, "JPEG"), "m.jpg", (6, 9))
     with pytest.raises(DataError, match="mask is empty"):
         read_own_mask(encoded(np.zeros((6, 9), np.uint8), "PNG"), "m.png", (6, 9))

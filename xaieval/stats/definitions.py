@@ -38,7 +38,7 @@ _TABLE = (
     Definition(
         key="interval",
         label="95 % interval, two-way bootstrap",
-        formula="Σ_[s , i] u_s v_i x_[s i] / Σ_[s , i] u_s v_i",
+        formula="[Σ_[s , i] u_s v_i x_[s i]] / [Σ_[s , i] u_s v_i]",
         symbols="u, v: how often each seed and each image is drawn; x: the number of a seed and "
         "image",
         words="The same test images recur under every seed, so seeds and images are drawn anew "
@@ -150,7 +150,7 @@ _TABLE = (
     Definition(
         key="correlation",
         label="Correlation",
-        formula="Σ_i (x_i − x̄) (y_i − ȳ) / √[Σ_i (x_i − x̄)^2 Σ_i (y_i − ȳ)^2]",
+        formula="[Σ_i (x_i − x̄) (y_i − ȳ)] / √[Σ_i (x_i − x̄)^2 Σ_i (y_i − ȳ)^2]",
         words="How closely two numbers go together along a line. Over few points even a large one "
         "is often chance: the p-value and the number of points stand beside it.",
         range="−1 to 1",
@@ -159,7 +159,7 @@ _TABLE = (
     Definition(
         key="friedman",
         label="Friedman test",
-        formula="χ^2 = [12 b / [k (k + 1)]] Σ_j (r_j − [k + 1] / 2)^2",
+        formula="χ^2 = [[12 b] / [k (k + 1)]] Σ_j (r_j − [k + 1] / 2)^2",
         symbols="b: blocks (seeds or images); k: methods; r: mean rank of a method",
         words="Do the methods' mean ranks differ by more than chance? Small p: at least one does.",
         source="Friedman 1937; Demšar 2006, JMLR 7:1",
@@ -167,7 +167,7 @@ _TABLE = (
     Definition(
         key="critical_difference",
         label="Critical difference (Nemenyi)",
-        formula="q √[k (k + 1) / [6b]]",
+        formula="q √[[k (k + 1)] / [6b]]",
         symbols="q: Studentised range at 5 %, over √2; k: methods; b: blocks",
         words="Two methods whose mean ranks are nearer than this are not told apart at 5 %, all "
         "pairs compared at once. A bar joins them.",
