@@ -60,6 +60,9 @@ def page_figure(
         page = _enlarged(figure)
     unit = page.get_size_inches()[0] / WIDTH_IN
     main, small = (caption, title) if caption else (title, "")
+    family: dict[str, Any] = {
+        "fontfamily": "sans-serif"
+    }  # whatever another thread has set meanwhile
     sizes = {"main": 14 * unit, "small": 7.5 * unit, "foot": 5.8 * unit}
     with mpl.rc_context(STYLE):
         lines = textwrap.wrap(main, 84)[:2]
@@ -73,9 +76,16 @@ def page_figure(
             color=ink.text,
             va="top",
             linespacing=1.15,
+            **family,
         )
         page.text(
-            _MARGIN, 1 - _HEAD, _plain(small), fontsize=sizes["small"], color=ink.muted, va="bottom"
+            _MARGIN,
+            1 - _HEAD,
+            _plain(small),
+            fontsize=sizes["small"],
+            color=ink.muted,
+            va="bottom",
+            **family,
         )
         wrapped = "\n".join(textwrap.wrap(foot, 170)[:3])
         page.text(
@@ -86,12 +96,22 @@ def page_figure(
             color=ink.muted,
             va="bottom",
             linespacing=1.3,
+            **family,
         )
-        page.text(1 - _MARGIN, 0.02, place, fontsize=sizes["small"], color=ink.muted, ha="right")
+        page.text(
+            1 - _MARGIN, 0.02, place, fontsize=sizes["small"], color=ink.muted, ha="right", **family
+        )
         if figure is None:
             words = "\n".join(textwrap.wrap(text, 70))
             page.text(
-                0.5, 0.5, _plain(words), fontsize=10, color=ink.muted, ha="center", va="center"
+                0.5,
+                0.5,
+                _plain(words),
+                fontsize=10,
+                color=ink.muted,
+                ha="center",
+                va="center",
+                **family,
             )
     return page
 
