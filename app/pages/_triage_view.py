@@ -55,7 +55,7 @@ class Asked:
     marks: Mapping[str, Marks] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Content:
     """One answer: the table, the rows shown in order, those of the plots, and all in words."""
 
@@ -67,6 +67,7 @@ class Content:
     labels: Mapping[str, str]
     view: dict[str, Any]
     patterns: dict[str, Any]
+    marks: Mapping[str, Marks]
 
     def place(self, image: str, seed: int | None) -> int:
         """Return where an image and seed stand in the queue; -1 when they are not in it."""
@@ -75,6 +76,10 @@ class Content:
             return -1
         at = np.flatnonzero(self.rows == found)
         return int(at[0]) if len(at) else -1
+
+    def take(self, marks: Mapping[str, Marks]) -> None:
+        """Know newer tags and notes."""
+        self.marks = marks
 
     def page(self, start: int, count: int = PAGE) -> list[dict[str, Any]]:
         """Return some rows of the queue as the desk takes them."""
@@ -109,6 +114,7 @@ def compute(services: Services, asked: Asked) -> Content:
         points=shown.rows,
         labels=labels,
         view={},
+        marks=asked.marks,
         patterns=_patterns(table, filters, asked, how),
     )
     view = {
@@ -132,10 +138,10 @@ def compute(services: Services, asked: Asked) -> Content:
 def described(content: Content, rows: Rows) -> list[dict[str, Any]]:
     """Return rows of the table as the browser shows them."""
     asked = content.asked
-    sheet = frame(content.table, rows, marks=asked.marks, thresholds=asked.thresholds)
+    sheet = frame(content.table, rows, marks=content.marks, thresholds=asked.thresholds)
     found = []
     for row in sheet.to_dict("records"):
-        marks = asked.marks.get(row["sample_id"])
+        marks = content.marks.get(row["sample_id"])
         found.append(
             {
                 "id": row["image"],

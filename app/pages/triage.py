@@ -14,7 +14,6 @@ import param
 
 from xaieval.errors import XaievalError
 from xaieval.journal import author_name
-from xaieval.stats.patterns import Thresholds
 from xaieval.study import Results
 
 from ..defined_maps import MapAsked, map_of
@@ -25,11 +24,13 @@ from ..state import ANY, AppState, write_link
 from ..triage.desk import Desk, Patterns
 from ._computed import Computed
 from ._triage_asking import FILTERS, asked, settle
+from ._triage_changes import CHANGES, CLEAR
 from ._triage_controls import TriageControls
 from ._triage_files import GROUPS, make_file
 from ._triage_journal import Diary
 from ._triage_preview import Look, Previews
 from ._triage_view import PAGE, Asked, Content, compute, facts
+from ._triage_writing import OPERATIONS, Writing
 
 log = logging.getLogger("xaieval.app")
 
@@ -49,16 +50,16 @@ class TriagePage(pn.viewable.Viewer):
         super().__init__()
         self.state, self.services = state, services
         self._content: Content | None = None
-        self._version = self._selecting = self._thumbing = self._marking = 0
+        self._version = self._selecting = self._thumbing = 0
         self._heard = self._sent = (0, 0)  # turns of the marks, versions of the view
         self._settling = False
         self._look_method = ""  # chosen beside the image; '' is the state's
         self._top = state.page == self.id and not state.image
-        self._diary: Diary | None = None
-        self._diary_lock = asyncio.Lock()
         self.desk = Desk(self._on_message)
         self.patterns = Patterns(self._on_message)
         self.controls = TriageControls(self.patterns)
+        author = pn.state.user or author_name()
+        self.writing = Writing(services, self.desk, author, self._marked)
         self.previews = Previews(services, self._show_preview)
         self._root = pmui.Row(self.controls.rail(), self.desk, sizing_mode="stretch_both", margin=0)
         self._connect()
@@ -108,10 +109,7 @@ class TriagePage(pn.viewable.Viewer):
     @property
     def diary(self) -> Diary:
         """Tags, notes and views of the study shown."""
-        study = self.results.study.id
-        if self._diary is None or self._diary.study != study:
-            self._diary = Diary(self.services.journal, study, pn.state.user or author_name())
-        return self._diary
+        return self.writing.diary(self.results.study.id)
 
     # ------------------------------------------------------------ choices
 
@@ -137,7 +135,7 @@ class TriagePage(pn.viewable.Viewer):
             heed(widget, put(name))
         heed(panel.study, lambda key: key and self.state.param.update(study=key))
         heed(panel.seed, lambda v: self.state.param.update(part_seed=int(v) if v else None))
-        panel.clear.on_click(lambda _: self._clear())
+        panel.clear.on_click(lambda _: self.state.param.update(**CLEAR))
 
     def _settle(self) -> None:
         """Bring the state's values into what there is, and the widgets after them."""
@@ -154,20 +152,6 @@ class TriagePage(pn.viewable.Viewer):
                 self.controls.offer_none(self.services, results)
         finally:
             self._settling = False
-
-    def _clear(self) -> None:
-        self.state.param.update(
-            split=ANY,
-            class_name=ANY,
-            part_seed=None,
-            answers="all",
-            pattern="",
-            confidence=(),
-            span=(),
-            outcome="",
-            tag="",
-            find="",
-        )
 
     # ------------------------------------------------------------ showing the queue
 
@@ -211,7 +195,7 @@ class TriagePage(pn.viewable.Viewer):
         self.desk.view = view
         self.patterns.view = content.patterns
         if before is None:
-            self._mark(None)
+            self.writing.send()
         if first:
             self._choose(0)
         elif at >= 0:
@@ -349,6 +333,12 @@ class TriagePage(pn.viewable.Viewer):
         kind, _, value = str(message.get("type")).partition(":")
         if value:
             message = {**message, "value": value}
+        if kind in CHANGES:
+            self.state.param.update(**CHANGES[kind](message))
+            return
+        if kind in OPERATIONS:
+            self._write(message)
+            return
         handler = getattr(self, f"_do_{kind.replace('-', '_')}", None)
         if handler is None:
             log.warning("the desk sent %s", kind)
@@ -361,18 +351,13 @@ class TriagePage(pn.viewable.Viewer):
     def _say_again(self) -> None:
         """Send once more what the browser did not hear, as happens while a page is being made."""
         turn, version = self._heard
-        sent, self._sent = self._sent, (self._marking, self._version)
+        sent, self._sent = self._sent, (self.writing.turn, self._version)
         if self._sent != sent:
             return  # it may be on its way
-        if turn < self._marking:
-            self._mark(None)
+        if turn < self.writing.turn:
+            self.writing.send()
         if version < self._version and self._content is not None:
             self._show(self._content)
-
-    def _mark(self, samples: set[str] | None) -> None:
-        """Send what was written about some images, or all of it."""
-        self._marking += 1  # equal values are sent, too
-        self.desk.marked = {**self.diary.shown(samples), "turn": self._marking}
 
     def _do_select(self, message: dict[str, Any]) -> None:
         if message.get("version") == self._version:
@@ -439,54 +424,9 @@ class TriagePage(pn.viewable.Viewer):
                 self.desk.chosen = {"at": place, "version": self._version}
                 self._choose(place)
 
-    def _do_brush(self, message: dict[str, Any]) -> None:
-        def range_(name: str) -> tuple[float, ...]:
-            ends = tuple(round(float(value), 4) for value in message.get(name) or ())
-            return ends if len(ends) == 2 and ends[0] <= ends[1] else ()
-
-        self.state.param.update(confidence=range_("confidence"), span=range_("span"))
-
-    def _do_find(self, message: dict[str, Any]) -> None:
-        text = "".join(c for c in str(message.get("value", ""))[:200] if c.isprintable())
-        self.state.find = text.strip()
-
-    def _do_order(self, message: dict[str, Any]) -> None:
-        self.state.order = str(message.get("value"))
-
-    def _do_listed(self, message: dict[str, Any]) -> None:
-        if message.get("value") in ("table", "gallery"):
-            self.state.listed = message["value"]
-
-    def _do_pattern(self, message: dict[str, Any]) -> None:
-        self.state.pattern = str(message.get("value", ""))
-
-    def _do_lines(self, message: dict[str, Any]) -> None:
-        values = tuple(round(float(value), 4) for value in message.get("value") or ())
-        try:
-            if values:
-                Thresholds(*values)
-        except (XaievalError, TypeError):
-            return
-        usual = Thresholds()
-        same = values == (usual.high, usual.covered, usual.low)
-        self.state.lines = () if same else values
-
-    def _do_outcome(self, message: dict[str, Any]) -> None:
-        self.state.outcome = str(message.get("value", ""))
-
-    def _do_remove(self, message: dict[str, Any]) -> None:
-        name = str(message.get("value"))
-        nothing = {"split": ANY, "class_name": ANY, "answers": "all", "part_seed": None}
-        nothing |= {"confidence": (), "span": ()}
-        if name in FILTERS:
-            self.state.param.update(**{name: nothing.get(name, "")})
-
     def _do_study(self, message: dict[str, Any]) -> None:
         if message.get("value") in self.services.results:
             self.state.study = message["value"]
-
-    def _do_clear(self, _: dict[str, Any]) -> None:
-        self._clear()
 
     def _do_retry(self, _: dict[str, Any]) -> None:
         if self._content is None:
@@ -533,101 +473,50 @@ class TriagePage(pn.viewable.Viewer):
                 changes["methods"] = tuple(key for key in catalogue.methods if key in chosen)
         self.state.param.update(**changes)
 
-    # ------------------------------------------------------------ writing
-
-    def _do_tag(self, message: dict[str, Any]) -> None:
-        self._write(message, "tag")
-
-    def _do_untag(self, message: dict[str, Any]) -> None:
-        self._write(message, "untag")
-
-    def _do_note(self, message: dict[str, Any]) -> None:
-        self._write(message, "note")
-
-    def _do_drop_view(self, message: dict[str, Any]) -> None:
-        self._write(message, "drop-view")
-
-    def _do_save_view(self, message: dict[str, Any]) -> None:
-        self._write(message, "save-view")
-
-    def _do_undo(self, message: dict[str, Any]) -> None:
-        self._write(message, "undo")
-
-    def _do_open_view(self, message: dict[str, Any]) -> None:
-        link = str(message.get("value", ""))
-        self.state.restore(link, study=self.services.key_of, keep=("page",))
-
-    def _write(self, message: dict[str, Any], operation: str) -> None:
-        """Write to the journal off the event loop; say what came of it, success or not."""
-        value, diary = message.get("value"), self.diary
-        sample = str(message.get("sample", "")) if operation in ("tag", "untag", "note") else ""
-        if operation == "save-view":
-            value = {"name": value, "link": write_link(self.state)}
-
-        def work() -> str:
-            if operation == "undo":
-                return diary.undo()
-            diary.write(operation, sample_id=sample, value=value)
-            return {"save-view": "View saved.", "note": "Note kept."}.get(operation, "")
-
-        async def run() -> None:
-            text = trouble = ""
-            try:
-                async with self._diary_lock:
-                    text = await asyncio.get_running_loop().run_in_executor(
-                        self.services.pool, work
-                    )
-            except (XaievalError, OSError) as error:
-                trouble = f"Not written: {error}"
-            except Exception as error:
-                log.exception("writing to the journal failed")
-                trouble = f"Not written: {type(error).__name__}: {error}"
-            self.desk.said = {
-                "request": message.get("request", 0),
-                "text": text,
-                "trouble": trouble,
-            }
-            await self._follow()
-
-        pn.state.execute(run)
+    # ------------------------------------------------------------ the journal
 
     async def _follow(self) -> None:
-        """Show what was written since, here or elsewhere; a hidden page asks nothing."""
+        """Show what others wrote since; a hidden page asks nothing."""
         if self.state.page != self.id or self.results.kind == "published":
             return
-        diary = self.diary
         try:
-            async with self._diary_lock:
-                touched = await asyncio.get_running_loop().run_in_executor(
-                    self.services.later, diary.follow
-                )
+            news = await self.writing.follow(self.results.study.id)
         except (XaievalError, OSError) as error:
             self.state.notify(f"Tags and notes cannot be read: {error}")
             return
-        if diary is not self.diary:
-            return
-        if touched is None:
+        if not news:
             self._say_again()
-            return
-        self._mark(touched if self.desk.marked else None)
+
+    def _marked(self, diary: Diary, touched: set[str]) -> None:
+        """Take over new tags and notes."""
         self._settling = True
         try:
             self.controls.offer_tags(diary.tags(), self.state.tag)
         finally:
             self._settling = False
         if self._content is not None and touched:
-            held = self._content.asked
-            object.__setattr__(held, "marks", diary.marks())  # rows sent later know them too
+            self._content.take(diary.marks())  # rows sent later know them too
             if self.state.tag or self.state.find:
                 self.computed.ask()
+
+    def _write(self, message: dict[str, Any]) -> None:
+        async def run() -> None:
+            link = write_link(self.state)
+            await self.writing.write(self.results.study.id, message, link=link)
+            await self._follow()
+
+        pn.state.execute(run)
+
+    def _do_open_view(self, message: dict[str, Any]) -> None:
+        link = str(message.get("value", ""))
+        self.state.restore(link, study=self.services.key_of, keep=("page",))
 
     def _on_page(self, event: param.parameterized.Event) -> None:
         if event.new != self.id:
             if event.old == self.id:
                 self.previews.close()
             return
-        if self._diary is not None:
-            self._mark(None)
+        self.writing.send()
         pn.state.execute(self._follow)
         if self._content is not None:  # the component is built anew: everything once more
             self._show(self._content)

@@ -290,7 +290,7 @@ def test_a_tag_is_written_shown_and_undone(page: TriagePage) -> None:
 def test_a_lost_write_says_so(page: TriagePage, tmp_path: Path) -> None:
     (tmp_path / "no").write_text("a file, not a folder")
     page.services.journal = Journal(tmp_path / "no" / "journal.sqlite3")
-    page._diary = None
+    page.writing._diary = None
     name = page.desk.view["first"]["rows"][0]["name"]
     run(
         page, lambda: page._on_message({"type": "note", "value": "x", "sample": name, "request": 9})
@@ -304,7 +304,7 @@ def test_a_saved_view_opens_as_it_was(page: TriagePage) -> None:
     run(page, lambda: page._on_message({"type": "save-view", "value": "sure", "request": 1}))
     (view,) = page.desk.marked["views"]
     assert view["name"] == "sure"
-    run(page, page._clear)
+    run(page, lambda: page._on_message({"type": "clear"}))
     assert page.state.answers == "all"
     run(page, lambda: page._on_message({"type": "open-view", "value": view["link"]}))
     assert page.state.answers == "wrong"
