@@ -128,7 +128,7 @@ def compute(services: Services, asked: Asked) -> Content:
             "options": [{"value": key, "label": order.label} for key, order in ORDERS.items()],
         },
         "outcome": _outcome(filters, labels),
-        "plots": _plots(table, drawn, shown, filters, labels) if len(drawn) else None,
+        "plots": _plots(table, drawn, shown, filters) if len(drawn) else None,
     }
     content.view.update(view)
     content.view["first"] = {"start": 0, "rows": content.page(0)}
@@ -190,7 +190,7 @@ def columns(table: TriageTable, asked: Asked) -> list[dict[str, Any]]:
             "46px",
             "disagreement",
         ),
-        _column("surprise", "Surprise", ORDERS["surprise"].formula, "number", "60px", "surprise"),
+        _column("surprise", "Surprise", ORDERS["surprise"].formula, "number", "66px", "surprise"),
     ]
     if table.pattern_metrics:
         says = f"Shared Interest pattern of {table.pattern_method}"
@@ -266,23 +266,21 @@ def _plots(
     drawn: Rows,
     shown: Any,
     filters: Filters,
-    labels: Mapping[str, str],
 ) -> dict[str, Any]:
     scores = histogram(table, drawn, measure="score", bins=32)
     surprise = histogram(table, drawn, measure="surprise", bins=40)
     counts, end = _trimmed(surprise.correct + surprise.wrong, surprise.edges)
-    of = labels.get(table.method, table.method) if table.method else "mean of methods"
     note = (
         "every row a mark"
         if shown.total == len(shown.rows)
-        else (f"{len(shown.rows):,} of {shown.total:,} rows drawn, all outliers; counts are of all")
+        else f"{len(shown.rows):,} of {shown.total:,} rows drawn, lone ones first; counts of all"
     )
     if shown.undefined:
         note += f"; {shown.undefined:,} without a score"
     return {
         "x": {"label": "confidence", "low": 0.0, "high": 1.0},
         "y": {
-            "label": f"{table.metric.label}, {of}",
+            "label": table.metric.label,
             "low": float(scores.edges[0]),
             "high": float(scores.edges[-1]),
         },

@@ -174,7 +174,7 @@ function preview(host, {act, step}) {
       const pick = button(it.label, "method", name, {press: () => act("method", {value: it.key})});
       pick.setAttribute("aria-pressed", String(it.shown));
       pick.title = `Show the heatmap of ${it.label}`;
-      const track = el("div", "track", el("td", "bar", line, {"aria-hidden": "true"}));
+      const track = el("div", "track", el("td", "gauge", line, {"aria-hidden": "true"}));
       if (it.share !== null) { el("div", "fill", track).style.width = `${100 * clamp(it.share, 0, 1)}%`; }
       const cell = el("td", "value", line);
       if (it.value === null) { text("span", "quiet", cell, "–").title = it.reason || "not scored"; }

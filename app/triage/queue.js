@@ -18,6 +18,7 @@ function queue(host, {ask, pick, open, order, wantThumbs}) {
   let pool = new Map();  // index -> node shown
 
   const several = () => (layout === "gallery" ? Math.max(1, Math.floor((gallery.clientWidth - 8) / TILE.width)) : 1);
+  const across = () => Math.floor((gallery.clientWidth - 8) / several());
   const scroller = () => (layout === "gallery" ? gallery : grid);
   const pitch = () => (layout === "gallery" ? TILE.height : ROW);
 
@@ -103,7 +104,7 @@ function queue(host, {ask, pick, open, order, wantThumbs}) {
     const node = layout === "gallery" ? tile(index, row) : line(index, row);
     if (layout === "gallery") {
       const columns = several();
-      node.style.transform = `translate(${(index % columns) * TILE.width}px, ${Math.floor(index / columns) * TILE.height}px)`;
+      node.style.transform = `translate(${(index % columns) * across()}px, ${Math.floor(index / columns) * TILE.height}px)`;
     } else {
       node.style.transform = `translateY(${index * ROW}px)`;
     }
