@@ -30,6 +30,9 @@ log = logging.getLogger("xaieval.app")
 SKELETON_AFTER_S = 0.08
 """Maps that come sooner are shown at once; a skeleton would only flicker."""
 
+FOLLOW_AFTER_S = 0.12
+"""Until the browser has painted a view it is not bothered with what only follows it."""
+
 PREFETCH_AFTER_S = 0.15
 """Leaves the processor to the browser until the view is painted."""
 
@@ -114,6 +117,8 @@ class Explaining:
             for ticket in (old, *stale):
                 if ticket is not None and not ticket.future.done():
                     ticket.cancel()
+        if turn == self._turn and scene is not None:
+            await asyncio.sleep(FOLLOW_AFTER_S)
         if turn == self._turn and scene is not None:
             await self._share(turn, wish, scene)
             await self._cut(turn, wish, scene)
