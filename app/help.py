@@ -74,7 +74,7 @@ class Help(JSComponent):
             page=page,
             titles={spec.id: spec.title for spec in PAGES},
             leaders=LEADERS,
-            shortcuts=[{"page": s.page, "keys": list(s.keys), "what": s.what} for s in SHORTCUTS],
+            shortcuts=[{"page": s.page, "keys": list(s.keys), "what": s.text} for s in SHORTCUTS],
             signs=[list(sign) for sign in SIGNS],
             topics=[list(topic) for topic in TOPICS],
             margin=(10, 4),

@@ -15,12 +15,19 @@ class Shortcut:
     """One line of the help overlay.
 
     ``page`` is the id of the page where the keys work, "" for everywhere; ``keys`` are ways to do
-    the same, or a pair such as previous and next; ``what`` says what they do.
+    the same, or a pair such as previous and next; ``what`` says what they do; ``on`` what must
+    have the focus, "" for anything.
     """
 
     page: str
     keys: tuple[str, ...]
     what: str
+    on: str = ""
+
+    @property
+    def text(self) -> str:
+        """What the overlay says of the keys."""
+        return f"{self.what}, {self.on}" if self.on else self.what
 
 
 def _leaders() -> dict[str, str]:
@@ -34,6 +41,9 @@ def _leaders() -> dict[str, str]:
 
 LEADERS = _leaders()
 """After ``g``: the key that goes to a page."""
+
+_THUMBNAIL = "when a thumbnail has the focus"
+_TALK = "presenting"
 
 SHORTCUTS = (
     Shortcut("", ("?",), "open this help"),
@@ -51,20 +61,19 @@ SHORTCUTS = (
     Shortcut("", ("Enter", "Space"), "press a button, open a menu or the card behind a number"),
     Shortcut("", ("↑", "↓"), "open a menu, move inside it"),
     Shortcut("explore", ("←", "→"), "previous and next image"),
-    Shortcut("explore", ("Home", "End"), "first and last image, when a thumbnail has the focus"),
-    Shortcut("explore", ("↑", "↓"), "an image a row up or down, when a thumbnail has the focus"),
-    Shortcut(
-        "explore", ("PageUp", "PageDown"), "a screen of thumbnails, or large steps on a slider"
-    ),
+    Shortcut("explore", ("Home", "End"), "first and last image", _THUMBNAIL),
+    Shortcut("explore", ("↑", "↓"), "an image a row up or down", _THUMBNAIL),
+    Shortcut("explore", ("PageUp", "PageDown"), "a screen of thumbnails", _THUMBNAIL),
+    Shortcut("explore", ("PageUp", "PageDown"), "large steps", "on a slider"),
     Shortcut("explore", ("+", "-"), "zoom in and out, all images together"),
     Shortcut("explore", ("0",), "the whole image again"),
     Shortcut("explore", ("Shift+←", "Shift+→", "Shift+↑", "Shift+↓"), "pan the zoomed images"),
-    Shortcut("explore", ("←", "→", "↑", "↓"), "move the cross, on its button above the cards"),
-    Shortcut("explore", ("←", "→"), "move the divider of two methods side by side, on it"),
+    Shortcut("explore", ("←", "→", "↑", "↓"), "move the cross", "on its button above the cards"),
+    Shortcut("explore", ("←", "→"), "move the divider of two methods", "on the divider"),
     Shortcut("explore", ("Escape",), "what if: back to the original image"),
-    Shortcut("explore", ("Space", "Shift+↑"), "what if, brush on the image: paint, paint a line"),
-    Shortcut("explore", ("[", "]"), "what if, brush on the image: smaller and larger"),
-    Shortcut("explore", ("Backspace",), "what if, brush on the image: take the last stroke back"),
+    Shortcut("explore", ("Space", "Shift+↑"), "what if: paint, paint a line", "with the brush"),
+    Shortcut("explore", ("[", "]"), "what if: smaller and larger", "with the brush"),
+    Shortcut("explore", ("Backspace",), "what if: take the last stroke back", "with the brush"),
     Shortcut("triage", ("j", "k"), "next and previous image of the queue; arrows do the same"),
     Shortcut("triage", ("o", "Enter"), "open the image in Explore"),
     Shortcut("triage", ("t",), "tag the image; 1 to 9 give or take the latest tags at once"),
@@ -77,15 +86,15 @@ SHORTCUTS = (
     Shortcut("triage", ("Home", "End"), "first and last image, when the queue has the focus"),
     Shortcut("triage", ("PageUp", "PageDown"), "a screenful, when the queue has the focus"),
     Shortcut("compare", ("←", "→"), "previous and next image"),
-    Shortcut("compare", ("Home", "End"), "first and last image, when a thumbnail has the focus"),
+    Shortcut("compare", ("Home", "End"), "first and last image", _THUMBNAIL),
     Shortcut("present", ("↑", "↓"), "choose a slide, in the list"),
     Shortcut("present", ("Alt+↑", "Alt+↓"), "move the chosen slide"),
     Shortcut("present", ("d", "Delete"), "double, remove the chosen slide"),
     Shortcut("present", ("Enter",), "present from the chosen slide"),
-    Shortcut("present", ("→", "Space", "PageDown"), "presenting: next slide"),
-    Shortcut("present", ("←", "PageUp"), "presenting: previous slide"),
-    Shortcut("present", ("Home", "End"), "presenting: first and last slide"),
-    Shortcut("present", ("7 Enter",), "presenting: slide 7, or any other number"),
-    Shortcut("present", ("b", "f", "t"), "presenting: black screen, whole screen, clock"),
-    Shortcut("present", ("Escape",), "presenting: leave"),
+    Shortcut("present", ("→", "Space", "PageDown"), "next slide", _TALK),
+    Shortcut("present", ("←", "PageUp"), "previous slide", _TALK),
+    Shortcut("present", ("Home", "End"), "first and last slide", _TALK),
+    Shortcut("present", ("7 Enter",), "slide 7, or any other number", _TALK),
+    Shortcut("present", ("b", "f", "t"), "black screen, whole screen, clock", _TALK),
+    Shortcut("present", ("Escape",), "leave", _TALK),
 )
