@@ -204,7 +204,14 @@ def batch_view(results: Results, link: Link) -> View:
         "correct" if published else link.population,
         (split,) if split in results.splits else (),
         (OVERALL, class_name) if class_name in results.classes else (),
+        link.get("region") if _other_region(results, metric, link.get("region")) else "",
+        "image" if link.get("unit") == "image" and not published else "seed",
     )
+
+
+def _other_region(results: Results, metric: str, region: str) -> bool:
+    """Whether a link names another region than the first, and the metric is scored there."""
+    return region in results.regions[1:] and bool(results.named_region(metric))
 
 
 def parts_view(results: Results, link: Link) -> RegionalView:
