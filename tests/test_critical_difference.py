@@ -1,4 +1,4 @@
-"""Demšar's diagram and the exhibits of comparisons: layout by hand, files that can be made again."""
+"""Demšar's diagram and the exhibits of comparisons: layout by hand, files made again."""
 
 from __future__ import annotations
 
