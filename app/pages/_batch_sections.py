@@ -59,8 +59,9 @@ class BatchSections:
             options=UNITS,
             value="seed",
             size="small",
-            color="default",
+            color="primary",
             stylesheets=[HIDE_LABEL],
+            sx={"& .MuiToggleButton-root": {"whiteSpace": "nowrap"}},
             margin=0,
         )
         self.difference, self.question, self.pairs = (_html() for _ in range(3))

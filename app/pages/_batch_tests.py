@@ -10,7 +10,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from xaieval.export.comparing import p_text
-from xaieval.stats import FEW_SEEDS, LEVELS, UNITS
+from xaieval.stats import LEVELS, UNITS
 from xaieval.study.comparison import MethodComparison
 
 from ._batch_content import Tested
@@ -98,10 +98,13 @@ def _equals(p: float) -> str:
 def _few(found: MethodComparison) -> str:
     """Return a caution about tests that rest on little."""
     parts = []
-    if found.blocks.unit == "seed" and found.friedman.n_blocks < FEW_SEEDS:
+    n = found.friedman.n_blocks
+    least = 2.0 ** (1 - n)
+    if found.blocks.unit == "seed" and least > found.alpha:
         parts.append(
-            f"Fewer than {FEW_SEEDS} seeds: no pair of methods can be told apart by the signs of "
-            "its differences; train more seeds before saying that there is no difference."
+            f"With {n} seed{'' if n == 1 else 's'} no pair of methods can have a Wilcoxon p below "
+            f"{least:.3f}, whatever the scores; train more before saying that there is no "
+            "difference."
         )
     if found.blocks.left_out:
         parts.append(

@@ -70,11 +70,11 @@ class BatchPage(pn.viewable.Viewer):
         # Figures stand in Panel's own columns: one that enters a pmui.Column after the page is
         # shown is measured before it is laid out, an error in the browser (pmui 0.16, Bokeh 3.9).
         small = {"size": "small", "margin": 0}
-        self._study = pmui.Select(label="Study", width=260, **small)
-        self._metric = pmui.Select(label="Who wins is decided by", width=220, **small)
-        self._split = pmui.Select(label="Split", width=130, **small)
-        self._class = pmui.Select(label="Class", width=150, **small)
-        self._region = pmui.Select(label="Region", width=150, **small)
+        self._study = pmui.Select(label="Study", width=224, **small)
+        self._metric = pmui.Select(label="Who wins is decided by", width=204, **small)
+        self._split = pmui.Select(label="Split", width=104, **small)
+        self._class = pmui.Select(label="Class", width=132, **small)
+        self._region = pmui.Select(label="Region", width=136, **small)
         self._ties = pmui.Select(
             label="Equal scores",
             width=150,
