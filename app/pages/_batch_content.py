@@ -6,6 +6,7 @@ import dataclasses
 import threading
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 from bokeh.layouts import column, row
@@ -33,10 +34,54 @@ from xaieval.stats import OVERALL, outcome_counts
 from xaieval.study import Results, stand_ins
 from xaieval.study.comparison import MethodComparison
 
+from ..kept import Kept
+
 MOST_CLASSES = 8
 """More columns than this are not readable side by side; the class filter shows the others."""
 
 _DRAWING = threading.Lock()  # HoloViews keeps its options in one place for the whole process
+_MOST_VIEWS = 32
+_TABLES: WeakKeyDictionary[Results, Kept] = WeakKeyDictionary()  # shared by all sessions
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """The numbers of one view: whatever does not depend on how they are drawn."""
+
+    data: Boxes
+    accuracy: pd.DataFrame
+    stand_ins: list[dict[str, Any]]
+    counts: pd.DataFrame
+    compared: MethodComparison | None
+    reason: str
+    agreement: pd.DataFrame
+
+
+def tables(results: Results, view: View) -> Tables:
+    """Return the tables of a view; the process keeps those asked for last."""
+    kept = _TABLES.setdefault(results, Kept(_MOST_VIEWS))
+
+    def make() -> Tables:
+        compared, reason = None, ""
+        try:
+            compared = view_comparison(results, view)
+        except XaievalError as error:
+            reason = str(error)
+        region = view.region or None
+        named = {"region": region, "population": view.population, "tie_rule": view.tie_rule}
+        return Tables(
+            view_boxes(results, view),
+            results.accuracy(),
+            stand_ins(results, view.metric, **named),
+            outcome_counts(results.win_shares(view.metric, **named)),
+            compared,
+            reason,
+            kept.get(about, lambda: agreement_rows(results, view)),
+        )
+
+    # The agreement asks no winner: views that differ in that share it.
+    about = (Group.of(results, view), view.population, view.region)
+    return kept.get(view, make)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +135,10 @@ class Content:
 def compute(results: Results, view: View, mode: Mode, *, last: Content | None = None) -> Content:
     """Return what a view shows; the curves of ``last`` are taken over where they are the same."""
     view, hidden = _readable(results, view)
-    data, labels = view_boxes(results, view), method_labels(results)
+    found, labels = tables(results, view), method_labels(results)
     splits = view.splits or ("train", "test")
     with _DRAWING:
-        drawn = win_rate_figure(data, labels=labels, mode=mode, origin=results.kind)
+        drawn = win_rate_figure(found.data, labels=labels, mode=mode, origin=results.kind)
         boxes = column(*drawn.rows, sizing_mode="stretch_width", spacing=8, name="win-rates")
         if last and (last.results, last.view.splits, last.mode) == (results, view.splits, mode):
             curves = last.curves
@@ -103,59 +148,26 @@ def compute(results: Results, view: View, mode: Mode, *, last: Content | None = 
         results,
         view,
         mode,
-        data,
+        found.data,
         labels,
-        results.accuracy(),
+        found.accuracy,
         hidden,
         boxes,
         curves,
         results.sanity_failures,
-        stand_ins(
-            results,
-            view.metric,
-            region=view.region or None,
-            population=view.population,
-            tie_rule=view.tie_rule,
-        ),
-        _counts(results, view),
-        run_tests(results, view, mode, labels, last.tests if _same(last, results, view) else None),
+        found.stand_ins,
+        found.counts,
+        tested(results, view, mode, labels, found),
     )
 
 
-def _same(last: Content | None, results: Results, view: View) -> bool:
-    """Whether the agreement of the scores is that of the last view: it asks no winner."""
-    if last is None or last.results is not results:
-        return False
-    now, then = view, last.view
-    return (Group.of(results, now), now.population, now.region) == (
-        Group.of(results, then),
-        then.population,
-        then.region,
-    )
-
-
-def _counts(results: Results, view: View) -> pd.DataFrame:
-    shares = results.win_shares(
-        view.metric,
-        region=view.region or None,
-        population=view.population,
-        tie_rule=view.tie_rule,
-    )
-    return outcome_counts(shares)
-
-
-def run_tests(
-    results: Results, view: View, mode: Mode, labels: dict[str, str], last: Tested | None
+def tested(
+    results: Results, view: View, mode: Mode, labels: dict[str, str], found: Tables
 ) -> Tested:
-    """Return the tests of a view; the agreement of ``last`` is taken over."""
-    group = Group.of(results, view)
-    compared, reason, ranks = None, "", None
-    try:
-        compared = view_comparison(results, view)
-    except XaievalError as error:
-        reason = str(error)
-    rows = agreement_rows(results, view) if last is None else last.agreement
+    """Return the tests of a view, with their figures."""
+    compared, rows = found.compared, found.agreement
     chart = agreement_chart(results, view, rows) if len(rows) else None
+    ranks = None
     with _DRAWING:
         if compared is not None and compared.nemenyi is not None:
             ranks = draw_critical_difference(
@@ -166,8 +178,8 @@ def run_tests(
                 origin=results.kind,
             )
         matrix = draw_chart(chart, mode=mode) if chart else None
-    metrics = metric_labels(results)
-    return Tested(group, compared, reason, ranks, rows, chart, matrix, metrics)
+    group, metrics = Group.of(results, view), metric_labels(results)
+    return Tested(group, compared, found.reason, ranks, rows, chart, matrix, metrics)
 
 
 def _curves(history: pd.DataFrame, splits: tuple[str, ...], mode: Mode) -> Any:
