@@ -181,9 +181,7 @@ class Services:
         """Return a heatmap ready for the browser; equal values are drawn once."""
         return self._drawn.get(_content(heatmap), lambda: draw(heatmap))
 
-    def topk(
-        self, heatmap: Heatmap, scene: Scene, k: int, threshold: float | None = None
-    ) -> Topk:
+    def topk(self, heatmap: Heatmap, scene: Scene, k: int, threshold: float | None = None) -> Topk:
         """Return a Top-K overlay ready for the browser, or one of all pixels from a threshold."""
         return self._topk.get(
             (_content(heatmap), scene.mask_key, k if threshold is None else threshold),
