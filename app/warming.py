@@ -15,6 +15,7 @@ from xaieval.edits import parse_edit
 from xaieval.errors import Cancelled, StoryError, XaievalError
 from xaieval.story import Slide
 from xaieval.story.views import Link, batch_view, changed_since, parts_view, results_of
+from xaieval.study import Results
 
 from .catalogue import Item
 from .composing import Wish, compose, region_shares
@@ -112,7 +113,24 @@ class Warming:
             from .pages._parts_content import compute_parts
 
             compute_parts(results, parts_view(results, link), "light")
+        elif slide.page == "triage" and results.kind == "measured":
+            return self._triage(state, results, priority)
         return True
+
+    def _triage(self, state: AppState, results: Results, priority: int) -> bool:
+        """Read the study's table, which all sessions share, and narrow it as the slide does."""
+        from .pages._triage_asking import asked, settle
+        from .pages._triage_view import Asked, compute
+
+        settle(state, results)
+        study = state.study or next(iter(self._services.results))
+        compute(self._services, Asked(study=study, marks={}, **asked(state, results)))
+        if not state.image:
+            return True
+        try:
+            return self._explore(state, priority)  # the chosen image's maps and thumbnail
+        except StoryError:  # its model is not here: the page shows the picture without a map
+            return True
 
     # ---------------------------------------------------------------- images
 

@@ -173,6 +173,21 @@ def test_the_chosen_slide_is_drawn_as_it_is_exported(services: Services, demo_re
     assert b"xaieval-story" in data
 
 
+def test_a_slide_of_triage_is_warmed_with_its_table_and_the_chosen_image(
+    services: Services, demo_results: Results
+):
+    state = explore_state(demo_results)
+    state.param.update(page="triage", methods=(), k=None)
+    Pins(state, services).pin()
+    (slide,) = services.stories.latest().slides
+    found = Warming(services).check(slide)
+    assert (found.state, found.cached) == ("ready", False), found
+    table = services.triage("tiny", "topk_overlap", demo_results.regions[0], None)
+    assert services.triage("tiny", "topk_overlap", demo_results.regions[0], None) is table
+    assert len(services._tables) == 1
+    assert Warming(services).check(slide).cached
+
+
 def test_the_check_warms_slides_and_says_what_is_missing(services: Services, demo_results: Results):
     story = pinned(services, demo_results)
     gone = story.slides[0].link.replace(image_of(demo_results), "s000000000000")
