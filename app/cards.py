@@ -59,6 +59,7 @@ class Cards(JSComponent):
     cuts = param.Dict(default={}, doc="tables to move K and threshold by; follow the view")
     fills = param.Dict(default={}, doc="what each fill of an edit makes of the prediction")
     whatif = param.Dict(default={}, doc="what the panel of edits and own images shows")
+    edits = param.Boolean(default=False, doc="whether the page takes edits and own images")
     tables = param.Dict(default={})
     opacity = param.Number(default=0.6, bounds=(0, 1))
     colormap = param.String(default="inferno")

@@ -60,7 +60,7 @@ class ExplorePage(pn.viewable.Viewer):
         self.state, self.services = state, services
         self._shown_by_browser = False  # the cut that is being set: nothing is to be sent
         self._missed: set[str] = set()  # what changed while another page was shown
-        self.cards = Cards(self._on_action)
+        self.cards = Cards(self._on_action, edits=True)
         self.strip = Strip(
             self._on_choose,
             thumb=lambda item: self._thumb(self.state.study, item),

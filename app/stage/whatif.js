@@ -3,6 +3,7 @@
 
 function makeWhatIf(stage) {
   const {model, root, grid} = stage;
+  if (!model.edits) { return {}; }  // nobody on this page would hear of an edit
   const ask = (type, value = "") => model.send_msg({type, value});
   let tool = "";         // what the brush is for: "", "edit" or "mask"
   let open = false;

@@ -117,3 +117,10 @@ def test_leaving_and_coming_back_in_the_dark(url: str, open_page: Callable[..., 
     page.get_by_role("heading", name="Region by region").wait_for(timeout=120_000)
     page.get_by_role("button", name="Compare", exact=True).click()
     ready(page)
+
+
+def test_what_only_explore_answers_is_not_offered(server: str, open_page: Callable[..., Page]):
+    page = open_page(f"{server}?page=compare")
+    page.wait_for_selector("section.explore[data-status=ready]", timeout=90_000)
+    assert page.locator("section.whatif").count() == 0
+    assert page.get_by_role("button", name="Own image").count() == 0
