@@ -109,9 +109,10 @@ def test_an_answer_holds_prediction_maps_and_picture(backend: Backend, model: Cl
 
 
 def test_the_second_answer_is_equal_and_runs_no_model(backend: Backend, model: Classifier) -> None:
-    first = backend.explain(request(model))
+    methods = (*METHODS, *resolve_methods(["random", "sobel"]))  # baselines need none at all
+    first = backend.explain(request(model, methods=methods))
     CALLS.clear()
-    second = backend.explain(request(model))
+    second = backend.explain(request(model, methods=methods))
     assert not CALLS
     assert second.from_cache == frozenset(first.maps)
     for key, heatmap in first.maps.items():

@@ -142,3 +142,12 @@ def test_clear_forgets_both_tiers(tmp_path: Path) -> None:
 def test_sizes_must_make_sense() -> None:
     with pytest.raises(ConfigError, match="bytes >= 0"):
         HeatmapCache(memory_bytes=-1)
+
+
+def test_what_is_kept_in_memory_only_is_gone_with_it(tmp_path: Path) -> None:
+    cache = HeatmapCache(folder=tmp_path)
+    cache.put("ab" * 16, {"values": np.ones(3, np.float32)}, disk=False)
+    found = cache.get("ab" * 16)
+    assert found is not None
+    assert found["values"].tolist() == [1, 1, 1]
+    assert HeatmapCache(folder=tmp_path).get("ab" * 16) is None

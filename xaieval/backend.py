@@ -292,7 +292,7 @@ class Backend:
         job.prediction = np.asarray(logits["logits"])
         target = target_of(job, job.prediction)
         for call in request.methods:
-            kept = self.cache.get(job.keys[call.key]) if call.cost else None
+            kept = self.cache.get(job.keys[call.key])
             if kept is not None and "undefined" in kept:
                 job.undefined[call.key] = bytes(kept["undefined"]).decode()
             elif kept is not None:
@@ -455,8 +455,10 @@ class Backend:
             if call.key in job.undefined:
                 why = np.frombuffer(job.undefined[call.key].encode(), np.uint8)
                 self.cache.put(job.keys[call.key], {"undefined": why})
-            elif call.cost and call.key not in job.from_cache:
-                self.cache.put(job.keys[call.key], to_arrays(job.maps[call.key]))
+            elif call.key not in job.from_cache:
+                # What needs no pass is cheap to draw again, but not to wait for the worker.
+                kept = to_arrays(job.maps[call.key])
+                self.cache.put(job.keys[call.key], kept, disk=call.cost > 0)
 
     def _finish(self, job: Job, *, error: BaseException | None = None) -> None:
         with self._condition:

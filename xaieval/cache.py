@@ -102,12 +102,12 @@ class HeatmapCache:
             self._keep(key, arrays)
         return arrays
 
-    def put(self, key: str, arrays: Arrays) -> None:
-        """Keep arrays under a key, in memory and on disk."""
+    def put(self, key: str, arrays: Arrays, *, disk: bool = True) -> None:
+        """Keep arrays under a key, in memory and, unless told otherwise, on disk."""
         frozen = {name: _read_only(array) for name, array in arrays.items()}
         with self._lock:
             self._keep(key, frozen)
-        if self._disk_on:
+        if self._disk_on and disk:
             self._write(key, frozen)
 
     def clear(self) -> None:
