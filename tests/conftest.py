@@ -195,7 +195,7 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
         page.on("request", lambda r: None if local(r.url) else strangers.append(r.url))
         page.on("websocket", lambda w: None if local(w.url) else strangers.append(w.url))
         page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("pageerror", lambda error: errors.append(error.stack or str(error)))
         page.goto(url)
         return page
 

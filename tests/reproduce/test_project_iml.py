@@ -111,7 +111,7 @@ def test_charts_pictures_and_sheets_are_there(tiny):
     (picture,) = tiny.outcome.pictures
     assert picture.image.shape[2] == 3
     sheets = tiny.outcome.facts["sheets"]
-    assert len(sheets) == 5 * 3  # classes, formats; the tiny form draws one arm
+    assert len(sheets) == 5 * 4  # classes, formats; the tiny form draws one arm
     assert all((tiny.path / name).stat().st_size > 1000 for name in sheets)
 
 

@@ -128,11 +128,11 @@ def test_batch_page(results: Results) -> None:
     asyncio.run(page._refresh())
     sign = f'<abbr class="gate" role="img" title="{WHY}" aria-label="{WHY}">⚠</abbr>'
     note = f'<div class="gate-note" role="note">⚠ Grad-CAM {WHY}</div>'
-    assert f"Grad-CAM {sign}</th>" in page._table.object
-    assert note in page._table.object
-    assert f"Grad-CAM {sign}" in page._legend.object
-    assert f"Grad-CAM {sign}" in page._head.object
-    assert page._table.object.count(sign) == 1
+    assert f"Grad-CAM {sign}</th>" in page.sections.table.object
+    assert note in page.sections.table.object
+    assert f"Grad-CAM {sign}" in page.sections.legend.object
+    assert f"Grad-CAM {sign}" in page.sections.head.object
+    assert page.sections.table.object.count(sign) == 1
     points = page._boxes.object.children[0].select_one({"name": "points"})
     assert "Grad-CAM ⚠" in set(points.data_source.data["label"])
 
@@ -187,6 +187,7 @@ def test_explore_view(results: Results) -> None:
         "text": "⚠ sanity",
         "kind": "flag",
         "title": f"{ONE[0].upper()}{ONE[1:]}.",
+        "define": "sanity",
     }
     assert "Passed the sanity gate" in cards["saliency"]["title"]
     assert "⚠ sanity" not in str(cards["saliency"]["badges"])

@@ -127,7 +127,7 @@ def group_colours(count: int, *, mode: Mode = "light") -> list[str]:
     """Return colours for groups that are no methods; with the marks, 56 differ.
 
     >>> group_colours(2)
-    ['#33608f', '#c2413f']
+    ['#00538b', '#d24f4a']
     """
     place = 0 if mode == "light" else 1
     return [_GROUPS[i % len(_GROUPS)][place] for i in range(count)]
