@@ -133,7 +133,7 @@ def test_batch_page(results: Results) -> None:
     assert f"Grad-CAM {sign}" in page.sections.legend.object
     assert f"Grad-CAM {sign}" in page.sections.head.object
     assert page.sections.table.object.count(sign) == 1
-    points = page._boxes.object.children[0].select_one({"name": "points"})
+    points = page.sections.boxes.object.children[0].select_one({"name": "points"})
     assert "Grad-CAM ⚠" in set(points.data_source.data["label"])
 
 
