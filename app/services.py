@@ -76,9 +76,9 @@ class Services:
         self._catalogues: dict[str, Catalogue | None] = {}
         self._lock = threading.Lock()
         # About what 25 images with eight methods take at 224 px; a long session stays there.
-        self._samples, self._scenes = Kept(24), Kept(256, 32 * MIB)
-        self._drawn, self._topk, self._rated = Kept(512, 48 * MIB), Kept(1024, 8 * MIB), Kept(2048)
-        self._cuts = Kept(512, 32 * MIB)
+        self._samples, self._scenes = Kept(24), Kept(256, 16 * MIB)
+        self._drawn, self._topk, self._rated = Kept(512, 16 * MIB), Kept(1024, 8 * MIB), Kept(2048)
+        self._cuts = Kept(512, 12 * MIB)
         self._thumbs, self._shares = Kept(4096, 12 * MIB), Kept(2048)
         self._tables: dict[tuple[str, str, str | None], TriageTable] = {}
         self._views, self._reading = Kept(12), threading.Lock()
@@ -279,7 +279,7 @@ def _content(heatmap: Heatmap) -> Hashable:
 @lru_cache(maxsize=1)
 def shared_backend() -> Backend:
     """Return the backend of this process."""
-    return Backend("auto", cache=HeatmapCache(memory_bytes=96 * MIB))
+    return Backend("auto", cache=HeatmapCache(memory_bytes=24 * MIB))
 
 
 @lru_cache(maxsize=8)
