@@ -148,7 +148,7 @@ class SurvivalPanel(pn.viewable.Viewer):
         self._tools = pmui.Row(
             self._buttons.figure, self._buttons.table, margin=0, visible=False, sx={"gap": "4px"}
         )
-        title = pane(f"<h2>{define('survival', 'Does the winner survive?')}</h2>")
+        title = pane(f"<h2>{html.define('survival', 'Does the winner survive?')}</h2>")
         title.sizing_mode = None
         head = pmui.Row(
             title, pn.layout.HSpacer(), self._tools, sizing_mode="stretch_width",
@@ -311,13 +311,6 @@ class SurvivalPanel(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._root
-
-
-def define(key: str, text: str) -> str:
-    """Return a text that opens its definition."""
-    return (
-        f'<button type="button" class="define" data-define="{escape(key)}">{escape(text)}</button>'
-    )
 
 
 def legend(survival: Survival, mode: Mode) -> str:

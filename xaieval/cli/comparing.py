@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from xaieval.cli.options import POPULATION
 from xaieval.cli.text import text_table
 
 if TYPE_CHECKING:
@@ -21,13 +22,7 @@ if TYPE_CHECKING:
 @click.option("--region", default="", help="A scored region. [default: the first]")
 @click.option("--split", default="", help="[default: test, where there is one]")
 @click.option("--class", "class_name", default="", help="[default: all classes together]")
-@click.option(
-    "--population",
-    type=click.Choice(["correct", "all"]),
-    default="correct",
-    show_default=True,
-    help="Correctly classified images, or all.",
-)
+@POPULATION
 @click.option(
     "--unit",
     type=click.Choice(["seed", "image"]),

@@ -11,6 +11,14 @@ import click
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 PATH = click.Path(path_type=Path)
+POPULATION = click.option(
+    "--population",
+    type=click.Choice(["correct", "all"]),
+    default="correct",
+    show_default=True,
+    help="Correctly classified images, or all.",
+)
+"""Which images count."""
 
 
 class Seeds(click.ParamType):  # type: ignore[type-arg]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from xaieval.cli.options import FILE, FOLDER, Names, Seeds
+from xaieval.cli.options import FILE, FOLDER, POPULATION, Names, Seeds
 from xaieval.cli.progress import shown
 from xaieval.cli.text import text_table
 
@@ -21,13 +21,7 @@ if TYPE_CHECKING:
 @click.option("--metric", default="topk_overlap", show_default=True, help="The score that wins.")
 @click.option("--region", help="A scored region. [default: the first]")
 @click.option("--split", help="[default: test, where there is one]")
-@click.option(
-    "--population",
-    type=click.Choice(["correct", "all"]),
-    default="correct",
-    show_default=True,
-    help="Correctly classified images, or all.",
-)
+@POPULATION
 @click.option("--axes", type=Names(), help="Some of the axes. [default: all]")
 @click.option("--images", type=click.IntRange(1), default=40, show_default=True)
 @click.option("--all-images", is_flag=True, help="Every image of the split.")

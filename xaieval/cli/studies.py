@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from xaieval.cli.options import FILE, study_options
+from xaieval.cli.options import FILE, POPULATION, study_options
 from xaieval.cli.progress import shown
 
 
@@ -106,13 +106,7 @@ def _tell_problems(problems: list[str]) -> None:
 )
 @click.option("--metric", default="topk_overlap", show_default=True, help="The score that wins.")
 @click.option("--region", help="A scored region. [default: the first]")
-@click.option(
-    "--population",
-    type=click.Choice(["correct", "all"]),
-    default="correct",
-    show_default=True,
-    help="Correctly classified images, or all.",
-)
+@POPULATION
 @click.option(
     "--tie-rule",
     type=click.Choice(["split", "first"]),
