@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from by_hand import write_results
-from everywhere import DEEP, shown
+from everywhere import DEEP, faces, shown
 
 from app.pages import PAGES, PageSpec
 from xaieval.study import Results
@@ -22,10 +21,6 @@ OpenPage = Callable[..., Any]
 NAMES = {spec.id: spec for spec in PAGES}
 
 
-def value(sample: str, seed: int, method: str, region: str, metric: str) -> float:
-    return 0.05 if metric == "area_share" else (0.9 if method == "gradcam" else 0.5) - seed / 10
-
-
 @pytest.fixture(scope="module")
 def url(
     demo_results: Results,
@@ -34,9 +29,7 @@ def url(
 ) -> Iterator[str]:
     """Two studies: one with images and models, one whose images have several regions."""
     home = tmp_path_factory.mktemp("everyone")
-    samples = {f"{i}@{name}": name for i in range(6) for name in ("hat", "smile")}
-    write_results(home / "faces", value, samples=samples, seeds=(1, 2), title="Faces")
-    with serve(str(demo_results.path), str(home / "faces")) as address:
+    with serve(str(demo_results.path), str(faces(home))) as address:
         yield address
 
 

@@ -7,8 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from by_hand import write_results
-from everywhere import DEEP, shown
+from everywhere import DEEP, faces, shown
 
 from app.pages import PAGES, PageSpec
 from xaieval.study import Results
@@ -119,10 +118,6 @@ OVERLAPS = (
 )
 
 
-def value(sample: str, seed: int, method: str, region: str, metric: str) -> float:
-    return 0.05 if metric == "area_share" else (0.9 if method == "gradcam" else 0.5) - seed / 10
-
-
 @pytest.fixture(scope="module")
 def url(
     demo_results: Results,
@@ -130,9 +125,7 @@ def url(
     serve: Callable[..., AbstractContextManager[str]],
 ) -> Iterator[str]:
     home = tmp_path_factory.mktemp("layouts")
-    samples = {f"{i}@{name}": name for i in range(6) for name in ("hat", "smile")}
-    write_results(home / "faces", value, samples=samples, seeds=(1, 2), title="Faces")
-    with serve(str(demo_results.path), str(home / "faces")) as address:
+    with serve(str(demo_results.path), str(faces(home))) as address:
         yield address
 
 
