@@ -2,13 +2,11 @@
 
 
 def on_server_loaded(server_context: object) -> None:
-    """Load the pages and, through them, the numeric libraries; let small messages leave at once."""
+    """Load every page and, through them, the numeric libraries; let small messages leave at once."""
     from bokeh.server.views.ws import WSHandler
 
     from . import shell
-    from .pages import explore
     from .promptness import send_at_once
 
     assert shell
-    assert explore
     send_at_once(WSHandler)

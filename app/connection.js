@@ -6,6 +6,9 @@ const LOST = "Connection to the server lost. Your view is kept; trying again …
 const BACK = "The server is back: opening your view again …";
 const WRITING = "The server is back. Reload opens your view again; what you are writing is not kept.";
 const AGAIN = "The connection was lost twice in a short time. Reload opens your view again.";
+const PARTED = "This page missed a change: opening your view again …";
+const STALE = "This page missed a change. Reload opens your view again; what you are writing is not kept.";
+const OFTEN = "This page missed changes twice in a short time. Reload opens your view again.";
 const KEY = "xaieval-reloaded";
 const LATELY = 10_000;  // ms: a second loss so soon after a reload is not followed by another one
 
@@ -47,10 +50,13 @@ export function render({model, el: host, view}) {
       timer = setTimeout(() => look(Math.min(1.5 * wait, 5000)), wait);
       return;
     }
+    open({often: AGAIN, kept: WRITING, going: BACK});
+  }
+  function open({often, kept, going}) {
     const before = Number(sessionStorage.getItem(KEY) ?? 0);
-    if (Date.now() - before < LATELY) { text.textContent = AGAIN; return; }
-    if (writing()) { text.textContent = WRITING; return; }
-    text.textContent = BACK;
+    if (Date.now() - before < LATELY) { text.textContent = often; return; }
+    if (writing()) { text.textContent = kept; return; }
+    text.textContent = going;
     sessionStorage.setItem(KEY, String(Date.now()));
     location.reload();
   }
@@ -61,6 +67,22 @@ export function render({model, el: host, view}) {
     looking = true;
     look(1000);
   }
+  // A change that cannot be made here ends the same way: nothing that follows could be trusted.
+  function watch(doc) {
+    const apply = doc.apply_json_patch;
+    doc.apply_json_patch = function (...patch) {
+      try {
+        return apply.apply(this, patch);
+      } catch (error) {
+        if (banner.hidden) {
+          banner.hidden = false;
+          open({often: OFTEN, kept: STALE, going: PARTED});
+        }
+        throw error;
+      }
+    };
+  }
+  watch(view.model.document);
   view.model.document.on_event("connection_lost", lost);
   model.on("remove", () => clearTimeout(timer));
 }

@@ -55,16 +55,6 @@ metrics = ["topk_overlap", "mass_accuracy", "pointing_game", "area_share"]
 """
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run a browser test that failed once more; the report counts it as a rerun, not as a pass.
-
-    Now and then, on a busy machine, Bokeh's client loses a change while a page is being built.
-    """
-    for item in items:
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.flaky(reruns=1))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep heatmaps and tags of tests, and of processes they start, out of the user's folders."""

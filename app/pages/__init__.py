@@ -3,6 +3,11 @@
 A page is a ``pn.viewable.Viewer`` with the class attributes ``id`` (as in the link) and ``title``,
 a constructor ``(state, services)`` and ``__panel__``. It reads and sets ``AppState`` and asks
 ``Services`` for data; it neither knows the shell nor another page.
+
+All of them are loaded before the first session. Panel tells a browser the properties of a
+component's class when the browser loads the page or, if the class was made later, tells only the
+first browser that is sent such a component: a page loaded at its first visit would be broken for
+everybody who was there before.
 """
 
 from __future__ import annotations
@@ -10,6 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from .batch import BatchPage
+from .compare import ComparePage
+from .explore import ExplorePage
+from .parts import PartsPage
+from .present import PresentPage
+from .triage import TriagePage
 
 if TYPE_CHECKING:
     import panel as pn
@@ -27,47 +39,11 @@ class PageSpec:
     build: Callable[[AppState, Services], pn.viewable.Viewer]
 
 
-def _explore(state: AppState, services: Services) -> pn.viewable.Viewer:
-    from .explore import ExplorePage
-
-    return ExplorePage(state, services)
-
-
-def _triage(state: AppState, services: Services) -> pn.viewable.Viewer:
-    from .triage import TriagePage
-
-    return TriagePage(state, services)
-
-
-def _batch(state: AppState, services: Services) -> pn.viewable.Viewer:
-    from .batch import BatchPage
-
-    return BatchPage(state, services)
-
-
-def _parts(state: AppState, services: Services) -> pn.viewable.Viewer:
-    from .parts import PartsPage
-
-    return PartsPage(state, services)
-
-
-def _compare(state: AppState, services: Services) -> pn.viewable.Viewer:
-    from .compare import ComparePage
-
-    return ComparePage(state, services)
-
-
-def _present(state: AppState, services: Services) -> pn.viewable.Viewer:
-    from .present import PresentPage
-
-    return PresentPage(state, services)
-
-
 PAGES = (
-    PageSpec("explore", "Explore", _explore),
-    PageSpec("triage", "Triage", _triage),
-    PageSpec("batch", "Batch", _batch),
-    PageSpec("parts", "Parts", _parts),
-    PageSpec("compare", "Compare", _compare),
-    PageSpec("present", "Present", _present),
+    PageSpec("explore", "Explore", ExplorePage),
+    PageSpec("triage", "Triage", TriagePage),
+    PageSpec("batch", "Batch", BatchPage),
+    PageSpec("parts", "Parts", PartsPage),
+    PageSpec("compare", "Compare", ComparePage),
+    PageSpec("present", "Present", PresentPage),
 )

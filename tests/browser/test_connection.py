@@ -123,3 +123,38 @@ def test_two_people_do_not_see_each_other(open_page: OpenPage, server: str) -> N
     two.keyboard.press("g")
     two.keyboard.press("e")
     ready(two, k="70", sample=before)
+
+
+def test_a_page_first_opened_by_somebody_else_opens_here_too(
+    open_page: OpenPage, demo_results: Results, serve: Callable[..., AbstractContextManager[str]]
+) -> None:
+    with serve(str(demo_results.path)) as url:  # a fresh server: no page was opened before
+        one, two = open_page(url), open_page(url)
+        for page in (one, two):
+            ready(page)
+        for page in (one, two):
+            for key, page_id in zip("tbpc", ("triage", "batch", "parts", "compare"), strict=True):
+                page.keyboard.press("g")
+                page.keyboard.press(key)
+                page.wait_for_url(f"**page={page_id}**")
+                page.locator("main").get_by_role("heading").first.wait_for()
+        for page in (one, two):
+            page.context.close()
+
+
+def test_a_page_that_missed_a_change_opens_its_view_again(chromium: Browser, server: str) -> None:
+    from playwright.sync_api import expect
+
+    context = chromium.new_context(viewport={"width": 1366, "height": 768})
+    page = context.new_page()
+    page.goto(f"{server}?k=90px")
+    ready(page, k="90")
+    page.evaluate("window.old = true")
+    page.evaluate(
+        """setTimeout(() => Bokeh.documents[0].apply_json_patch(
+          {events: [{kind: "ModelChanged", model: {id: "nobody"}, attr: "text", new: ""}]}))"""
+    )
+    page.wait_for_function("() => window.old === undefined")
+    ready(page, k="90")
+    expect(page.get_by_role("alert").filter(has_text="missed a change")).to_be_hidden()
+    context.close()
