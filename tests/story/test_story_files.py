@@ -149,7 +149,8 @@ def test_a_link_that_says_nothing_has_defaults():
     assert Link("?k=12&seed=4&opacity=2").k is None
 
 
-def test_commands(story, tmp_path: Path):
+def test_commands(story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XAIEVAL_STATE", str(tmp_path / "state"))
     runner = CliRunner()
     path = tmp_path / "story.json"
     path.write_text(story_json(replace(story, slides=story.slides[1:3])))
