@@ -2,7 +2,7 @@
 
 
 def on_server_loaded(server_context: object) -> None:
-    """Load every page and, through them, the numeric libraries; let small messages leave at once."""
+    """Load all pages and the numeric libraries with them; let small messages leave at once."""
     from bokeh.server.views.ws import WSHandler
 
     from . import shell

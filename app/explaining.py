@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from xaieval.backend import BULK, PREFETCH, Answer, Request, Ticket
@@ -36,6 +37,9 @@ FOLLOW_AFTER_S = 0.12
 PREFETCH_AFTER_S = 0.15
 """Leaves the processor to the browser until the view is painted."""
 
+TABLES_AFTER_S = 0.35
+"""Who only walks through the images needs no tables of every K; until then the server answers."""
+
 
 class Screen(Protocol):
     """Whatever shows a view."""
@@ -49,6 +53,15 @@ class Screen(Protocol):
     def keep(self, view: dict[str, Any]) -> None: ...
 
     def send_fills(self, fills: dict[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Composed:
+    """A whole view and what it was made of."""
+
+    answer: Answer
+    scene: Scene
+    view: dict[str, Any]
 
 
 class Explaining:
@@ -65,6 +78,7 @@ class Explaining:
         self.subjects = Subjects(services)
         self._plain: tuple[tuple[object, ...], Answer] | None = None  # before an edit
         self._filled: tuple[object, ...] = ()  # whose fills were compared last
+        self._on_screen: Wish | None = None  # shown at once, not asked for yet
 
     def cancel(self) -> None:
         """Stop the work on the current wish; its cards say so."""
@@ -78,18 +92,62 @@ class Explaining:
             if ticket is not None:
                 ticket.cancel()
         self._ticket, self._ahead, self._answer, self.scene = None, [], None, None
-        self._plain = None
+        self._plain = self._on_screen = None
         self.subjects.close()
 
-    async def want(self, wish: Wish, *, ahead: tuple[Wish, ...] = ()) -> Scene | None:
+    async def want(
+        self,
+        wish: Wish,
+        *,
+        ahead: tuple[Wish, ...] = (),
+        on_shown: Callable[[Scene], None] = lambda _: None,
+    ) -> Scene | None:
         """Show a wish; return its scene, or None when a newer wish came or it failed.
 
-        ``ahead`` is computed afterwards, at the lowest priority.
+        ``on_shown`` hears of the scene as soon as its view is shown. What the view needs later
+        comes after that: the tables of every K, then, at the lowest priority, ``ahead``.
         """
+        if self._on_screen == wish or self.at_once(wish):
+            self._on_screen, turn, scene = None, self._turn, self.scene
+        else:
+            turn, scene = await self._anew(wish)
+        if turn == self._turn and scene is not None:
+            on_shown(scene)
+            await asyncio.sleep(FOLLOW_AFTER_S)
+        if turn == self._turn and scene is not None:
+            await self._share(turn, wish, scene)
+            await self._fills(turn, wish)
+        if turn == self._turn and scene is not None:
+            await asyncio.sleep(PREFETCH_AFTER_S)
+        if turn == self._turn and scene is not None:
+            self._ahead = [self._prepare(next_wish) for next_wish in ahead]
+            await asyncio.sleep(TABLES_AFTER_S)
+        if turn == self._turn and scene is not None:
+            await self._cut(turn, wish, scene)
+        return scene if turn == self._turn else None
+
+    def at_once(self, wish: Wish) -> bool:
+        """Show a wish that was composed before; ``want`` then does what follows."""
+        found = self.services.composed.find(wish) if not wish.private else None
+        if not isinstance(found, Composed):
+            return False
+        _, given_up = self._begin()
+        self._answer, self.scene, self._on_screen = (wish.asked, found.answer), found.scene, wish
+        self.screen.display(found.view)
+        _give_up(given_up)
+        return True
+
+    def _begin(self) -> tuple[int, list[Ticket | None]]:
+        """Start a turn; return its number and what is wanted no longer."""
         self._turn += 1
-        turn = self._turn
-        old, self._ticket = self._ticket, None
-        stale, self._ahead = self._ahead, []
+        given_up = [self._ticket, *self._ahead]
+        self._ticket, self._ahead, self._on_screen = None, [], None
+        return self._turn, given_up
+
+    async def _anew(self, wish: Wish) -> tuple[int, Scene | None]:
+        """Compute and show a wish; return its turn and its scene, or None where it failed."""
+        turn, given_up = self._begin()
+        scene: Scene | None = None
         try:
             known = next(
                 (
@@ -101,7 +159,7 @@ class Explaining:
             )
             if known is not None and self.scene and self.subjects.ready(wish):
                 self._answer = known
-                scene: Scene | None = await self._look(wish)
+                scene = await self._look(wish)
                 await self._fill(turn, wish, scene, self._answer[1])
             else:
                 scene = await self._explain(turn, wish)
@@ -114,20 +172,8 @@ class Explaining:
                 self._fail(wish, error)
             scene = None
         finally:
-            for ticket in (old, *stale):
-                if ticket is not None and not ticket.future.done():
-                    ticket.cancel()
-        if turn == self._turn and scene is not None:
-            await asyncio.sleep(FOLLOW_AFTER_S)
-        if turn == self._turn and scene is not None:
-            await self._share(turn, wish, scene)
-            await self._cut(turn, wish, scene)
-            await self._fills(turn, wish)
-        if turn == self._turn and scene is not None and ahead:
-            await asyncio.sleep(PREFETCH_AFTER_S)
-        if turn == self._turn and scene is not None:
-            self._ahead = [self._prepare(next_wish) for next_wish in ahead]
-        return scene if turn == self._turn else None
+            _give_up(given_up)
+        return turn, scene
 
     def _prepare(self, wish: Wish) -> Ticket:
         """Compute and draw what may be wanted next; its failure shows when it is wanted."""
@@ -135,9 +181,8 @@ class Explaining:
 
         def look(answer: Answer) -> None:
             scene, services = self.subjects.scene(wish), self.subjects.services_of(wish)
-            compose(services, wish, scene, answer.maps, answer)
+            self._keep(wish, scene, answer, compose(services, wish, scene, answer.maps, answer))
             region_shares(services, wish, scene, answer.maps)
-            cut_tables(services, wish, scene, answer.maps)
 
         def draw(future: Future[Answer]) -> None:
             if not future.exception():
@@ -231,8 +276,13 @@ class Explaining:
 
     async def _fill(self, turn: int, wish: Wish, scene: Scene, answer: Answer) -> None:
         view = await self._compose(wish, scene, answer.maps, answer)
+        self._keep(wish, scene, answer, view)
         if turn == self._turn:
             self.screen.display(view)
+
+    def _keep(self, wish: Wish, scene: Scene, answer: Answer, view: dict[str, Any]) -> None:
+        if not wish.private:
+            self.services.composed.get(wish, lambda: Composed(answer, scene, view))
 
     async def _compose(
         self, wish: Wish, scene: Scene, maps: dict[str, Heatmap], answer: Answer | None
@@ -385,6 +435,12 @@ class Explaining:
                 "cards": [],
             }
         )
+
+
+def _give_up(tickets: list[Ticket | None]) -> None:
+    for ticket in tickets:
+        if ticket is not None and not ticket.future.done():
+            ticket.cancel()
 
 
 async def _settled(future: Future[Answer]) -> Answer | BaseException:

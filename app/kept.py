@@ -30,6 +30,20 @@ class Kept:
     def __len__(self) -> int:
         return len(self._values)
 
+    def find(self, key: Hashable) -> object | None:
+        """Return the value of a key, None when it is not there."""
+        with self._lock:
+            if key not in self._values:
+                return None
+            self._values.move_to_end(key)
+            return self._values[key][0]
+
+    def clear(self) -> None:
+        """Forget every value."""
+        with self._lock:
+            self._values.clear()
+            self.weight = 0
+
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
         """Return the value of a key, made when it is not there."""
         with self._lock:

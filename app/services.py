@@ -56,6 +56,8 @@ class Services:
         The same for what nobody waits for yet: neighbours, thumbnails.
     journal : Journal
         Tags, notes, saved views.
+    composed : Kept
+        Whole views by their wish, so that one seen before waits for nothing (``Explaining``).
     stories : Stories
         Pinned views, shared with every session and command of this person.
     """
@@ -79,6 +81,7 @@ class Services:
         self._samples, self._scenes = Kept(24), Kept(256, 16 * MIB)
         self._drawn, self._topk, self._rated = Kept(512, 16 * MIB), Kept(1024, 8 * MIB), Kept(2048)
         self._cuts = Kept(512, 12 * MIB)
+        self.composed = Kept(32, 12 * MIB)
         self._thumbs, self._shares = Kept(4096, 12 * MIB), Kept(2048)
         self._tables: dict[tuple[str, str, str | None], TriageTable] = {}
         self._views, self._reading = Kept(12), threading.Lock()
@@ -92,7 +95,7 @@ class Services:
         found = copy(self)
         found._samples, found._scenes = Kept(4), Kept(24)
         found._drawn, found._topk, found._rated = Kept(96), Kept(128), Kept(256)
-        found._cuts = Kept(48)
+        found._cuts, found.composed = Kept(48), Kept(8)
         found._thumbs, found._shares = Kept(16), Kept(96)
         return found
 
@@ -134,6 +137,7 @@ class Services:
                 with self._lock:
                     self.results[key] = opened
                     self._catalogues.pop(key, None)
+                self.composed.clear()
 
     def verdicts(
         self, study: str, checkpoint: Path, methods: Sequence[MethodCall]

@@ -217,6 +217,9 @@ class ExplorePage(pn.viewable.Viewer):
         self.whatif.follow(changed)
         self.settling.busy = False
         self.settling.settle()
+        wish = None if self.settling.trouble else self._shown()
+        if wish is not None:
+            self.explaining.at_once(wish)
         self.whatif.repeat()
         pn.state.execute(self._refresh)
 
@@ -300,9 +303,11 @@ class ExplorePage(pn.viewable.Viewer):
             self.settling.items[i] for i in (at + 1, at - 1) if 0 <= i < len(self.settling.items)
         ]
         ahead = tuple(_cheap(w) for w in (self._wish(it, k=None) for it in near) if w is not None)
-        scene = await self.explaining.want(wish, ahead=tuple(w for w in ahead if w.methods))
-        if scene is not None:
-            self.settling.settle_scene(scene)
+        await self.explaining.want(
+            wish,
+            ahead=tuple(w for w in ahead if w.methods),
+            on_shown=self.settling.settle_scene,
+        )
 
     def _nothing(self) -> tuple[str, str] | tuple[()]:
         if self.settling.items and self.state.image:

@@ -14,6 +14,7 @@ import pytest
 
 from app.composing import Wish
 from app.explaining import Explaining
+from app.scene import Scene
 from app.services import Services
 from xaieval.backend import Answer, Request, Ticket
 from xaieval.errors import Cancelled, DataError
@@ -347,3 +348,22 @@ def test_nothing_is_shown_after_the_session_ended(stage: Stage) -> None:
 
     run(story())
     assert not stage.screen.views
+
+
+def test_a_shown_view_is_told_of_before_what_follows_it(stage: Stage) -> None:
+    told: list[tuple[str, int, int]] = []
+
+    def on_shown(scene: Scene) -> None:
+        told.append((scene.sample_id, len(stage.screen.views), len(stage.screen.cuts)))
+
+    async def story() -> None:
+        task = asyncio.ensure_future(
+            stage.explaining.want(stage.wish("one"), ahead=(stage.wish("two"),), on_shown=on_shown)
+        )
+        await stage.until(lambda: stage.backend.asked)
+        stage.backend.answer(0)
+        await task
+
+    run(story())
+    assert told == [("one", 1, 0)]
+    assert len(stage.screen.cuts) == 1
