@@ -26,19 +26,21 @@ function columnsFor({cards, wells, rows, width, height, aspect}) {
 function makeCards(stage) {
   const {model, grid, cards} = stage;
 
+  // The wall's width is heard of: to ask for it would lay the page out twice for every view.
+  let width = 0;
   stage.fit = () => {
     const {view} = stage;
-    if (!view?.width || !grid.clientWidth) { return; }
+    if (!view?.width || !width) { return; }
     const most = Math.max(1, ...(view.cards || []).map((card) => (card.rows || []).length));
     const columns = columnsFor({
       cards: [...grid.children].filter((it) => !it.hidden).length,
       wells: model.mode.toLowerCase() === "both" ? 2 : 1,
-      rows: most, width: grid.clientWidth, height: window.innerHeight - ABOVE_PX,
+      rows: most, width, height: window.innerHeight - ABOVE_PX,
       aspect: view.height / view.width,
     });
     grid.style.gridTemplateColumns = `repeat(${columns}, minmax(0, ${WIDEST_PX}px))`;
   };
-  const resized = new ResizeObserver(() => stage.fit());
+  const resized = new ResizeObserver(([{contentRect}]) => { width = contentRect.width; stage.fit(); });
   resized.observe(grid);
   window.addEventListener("resize", stage.fit);
   model.on("mode", stage.fit);
@@ -63,10 +65,11 @@ function makeCards(stage) {
     fillRows(source.table, view.source_rows || [], "About the image");
   }
 
-  function drawCard(view, card) {
+  function drawCard(view, card, before) {
     let parts = cards.get(card.key);
     if (!parts) { parts = makeCard(grid, false); cards.set(card.key, parts); }
-    grid.append(parts.card);  // keeps the order of the view
+    const next = before ? before.nextSibling : grid.firstChild;
+    if (next !== parts.card) { grid.insertBefore(parts.card, next); }  // the order of the view
     parts.card.dataset.method = card.key;
     parts.card.dataset.state = card.state;
     parts.card.className = `card ${card.state} ${card.winner ? "winner" : ""} ${card.baseline ? "baseline" : ""}`;
@@ -88,6 +91,7 @@ function makeCards(stage) {
     }
     parts.topk.image.hidden = !card.topk;
     parts.heat.canvas.hidden = !card.heat;
+    return parts.card;
   }
 
   function drawn(view) {
@@ -96,7 +100,8 @@ function makeCards(stage) {
     for (const [key, parts] of cards) {
       if (!keys.has(key)) { parts.card.remove(); cards.delete(key); }
     }
-    for (const card of view.cards || []) { drawCard(view, card); }
+    let before = stage.source?.card ?? null;
+    for (const card of view.cards || []) { before = drawCard(view, card, before); }
     stage.fit();
   }
   return {drawn};
