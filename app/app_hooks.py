@@ -2,7 +2,12 @@
 
 
 def on_server_loaded(server_context: object) -> None:
-    """Load all pages and the numeric libraries with them; let small messages leave at once."""
+    """Load all pages and the numeric libraries with them; let small messages leave at once.
+
+    What is loaded here stays: the garbage collector need not go through it in the midst of a click.
+    """
+    import gc
+
     from bokeh.server.views.ws import WSHandler
 
     from . import shell
@@ -10,3 +15,5 @@ def on_server_loaded(server_context: object) -> None:
 
     assert shell
     send_at_once(WSHandler)
+    gc.collect()
+    gc.freeze()

@@ -120,7 +120,8 @@ class Explaining:
         if turn == self._turn and scene is not None:
             await asyncio.sleep(PREFETCH_AFTER_S)
         if turn == self._turn and scene is not None:
-            self._ahead = [self._prepare(next_wish) for next_wish in ahead]
+            known = self.services.composed
+            self._ahead = [self._prepare(it) for it in ahead if known.find(it) is None]
             await asyncio.sleep(TABLES_AFTER_S)
         if turn == self._turn and scene is not None:
             await self._cut(turn, wish, scene)
