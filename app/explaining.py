@@ -31,6 +31,9 @@ log = logging.getLogger("xaieval.app")
 SKELETON_AFTER_S = 0.08
 """Maps that come sooner are shown at once; a skeleton would only flicker."""
 
+TOGETHER_S = 0.015
+"""So close together maps come from the cache: all are drawn at once."""
+
 FOLLOW_AFTER_S = 0.12
 """Until the browser has painted a view it is not bothered with what only follows it."""
 
@@ -239,7 +242,16 @@ class Explaining:
         if turn != self._turn:
             return None
         self.scene = scene
-        await asyncio.wait({answer}, timeout=SKELETON_AFTER_S)
+        news = asyncio.ensure_future(arrived.get())
+        await asyncio.wait(
+            {answer, news}, timeout=SKELETON_AFTER_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        if news.done():
+            key, heatmap = news.result()
+            maps[key] = heatmap
+            await asyncio.wait({answer}, timeout=TOGETHER_S)
+        else:
+            news.cancel()
         while not answer.done():
             while not arrived.empty():
                 key, heatmap = arrived.get_nowait()

@@ -9,6 +9,7 @@ export function render({model, el: host}) {
     source: null,       // the parts of the image card
     view: null,         // the view on screen
     kept: new Map(),    // its decoded images and levels, by id
+    coming: new Map(),  // those of the views after it, still being decoded
     features: [],
   };
   let wanted = -1;      // version asked for last
@@ -30,9 +31,11 @@ export function render({model, el: host}) {
     let missing = false;
     const fetch = async (item, loader) => {
       if (!item) { return; }
-      if (stage.kept.has(item.id)) { next.set(item.id, stage.kept.get(item.id)); return; }
-      if (!item.src) { missing = true; return; }
-      next.set(item.id, await loader(item.src));
+      if (!stage.kept.has(item.id) && !stage.coming.has(item.id)) {
+        if (!item.src) { missing = true; return; }
+        stage.coming.set(item.id, loader(item.src));
+      }
+      next.set(item.id, await (stage.kept.get(item.id) ?? stage.coming.get(item.id)));
     };
     try {
       await Promise.all([
@@ -48,6 +51,7 @@ export function render({model, el: host}) {
     if (view.version !== wanted) { return; }
     if (missing) { model.send_msg({type: "resend"}); return; }
     stage.kept = next;
+    stage.coming.clear();
     stage.view = view;
     root.setAttribute("aria-busy", String(view.status === "loading"));
     root.style.setProperty("--aspect", `${view.width || 1} / ${view.height || 1}`);
