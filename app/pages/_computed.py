@@ -79,7 +79,10 @@ class Computed(Generic[C]):
             return
         self._stale = False
         self._settle()
-        pn.state.execute(self.refresh)
+        if pn.state.curdoc is not None and not pn.state.loaded:
+            pn.state.onload(self.refresh)  # before, Panel drops what changes in the browser
+        else:
+            pn.state.execute(self.refresh)
 
     def _on_page(self, event: param.parameterized.Event) -> None:
         if event.new == self._page and self._stale:
