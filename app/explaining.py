@@ -90,12 +90,8 @@ class Explaining:
 
     def close(self) -> None:
         """Forget everything; nothing is shown any more."""
-        self._turn += 1
-        for ticket in (self._ticket, *self._ahead):
-            if ticket is not None:
-                ticket.cancel()
-        self._ticket, self._ahead, self._answer, self.scene = None, [], None, None
-        self._plain = self._on_screen = None
+        _give_up(self._begin()[1])
+        self._answer = self.scene = self._plain = None
         self.subjects.close()
 
     async def want(
@@ -107,8 +103,8 @@ class Explaining:
     ) -> Scene | None:
         """Show a wish; return its scene, or None when a newer wish came or it failed.
 
-        ``on_shown`` hears of the scene as soon as its view is shown. What the view needs later
-        comes after that: the tables of every K, then, at the lowest priority, ``ahead``.
+        ``on_shown`` hears of the scene as soon as its view is shown. What is wanted later comes
+        after that: ``ahead``, at the lowest priority, then the tables of every K.
         """
         if self._on_screen == wish or self.at_once(wish):
             self._on_screen, turn, scene = None, self._turn, self.scene

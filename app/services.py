@@ -95,7 +95,7 @@ class Services:
         found = copy(self)
         found._samples, found._scenes = Kept(4), Kept(24)
         found._drawn, found._topk, found._rated = Kept(96), Kept(128), Kept(256)
-        found._cuts, found.composed = Kept(48), Kept(8)
+        found._cuts = Kept(48)
         found._thumbs, found._shares = Kept(16), Kept(96)
         return found
 

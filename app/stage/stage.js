@@ -45,6 +45,7 @@ export function render({model, el: host}) {
         ...(view.cards || []).flatMap((card) => [fetch(card.heat, loadLevels), fetch(card.topk, load)]),
       ]);
     } catch (error) {
+      stage.coming.clear();  // what failed is not waited for again
       console.warn("an image could not be decoded", error);
       return;
     }
