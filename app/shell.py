@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
@@ -160,7 +162,8 @@ class Shell(pn.viewable.Viewer):
         return [navigation, pn.layout.HSpacer(), pin, share, aid]
 
     def __panel__(self) -> pn.viewable.Viewable:
-        return pmui.Page(
+        return _quiet(
+            pmui.Page,
             title="xaieval",
             header=self._header(),
             main=[
@@ -188,6 +191,24 @@ class Shell(pn.viewable.Viewer):
         page = self.__panel__()
         assert isinstance(page, pmui.Page)
         page.server_doc(title="xaieval")
+
+
+def _quiet(frame: Callable[..., pmui.Page], **params: Any) -> pmui.Page:
+    """Return a frame that does not follow how busy the server is.
+
+    Panel has one sign of it for all sessions: each event of anybody would change every frame, twice
+    (panel-material-ui 0.16 walks the whole page for that, some 0.1 s), and keep it for ever.
+    """
+
+    def followers() -> list[Any]:
+        return list(pn.state.param.watchers.get("busy", {}).get("value", []))
+
+    before = followers()
+    page = frame(**params)
+    for watcher in followers():
+        if watcher not in before:
+            pn.state.param.unwatch(watcher)
+    return page
 
 
 def message(title: str, *lines: str) -> pn.viewable.Viewable:

@@ -10,6 +10,7 @@ from typing import Any
 
 import panel as pn
 import pytest
+from panel.util import edit_readonly
 
 from app import shell as shell_module
 from app.pages import PAGES, PageSpec
@@ -91,14 +92,25 @@ def test_notices_are_shown_and_dismissed(services: Services) -> None:
 
 def test_a_session_leaves_nothing_behind(services: Services) -> None:
     shell = Shell(services)
-    page = shell._bodies["explore"]
-    gone = [weakref.ref(shell), weakref.ref(shell.state), weakref.ref(page)]
-    del shell, page
+    page, frame = shell._bodies["explore"], shell.__panel__()
+    gone = [weakref.ref(it) for it in (shell, shell.state, page, frame)]
+    del shell, page, frame
     end = time.monotonic() + 20  # drawing that was under way may hold the session until it ends
     while any(it() is not None for it in gone) and time.monotonic() < end:
         time.sleep(0.05)
         gc.collect()
-    assert [it() for it in gone] == [None, None, None]
+    assert [it() for it in gone] == [None] * 4
+
+
+def test_what_others_do_changes_nothing_in_the_frame(services: Services) -> None:
+    shell = Shell(services)
+    frame: Any = shell.__panel__()
+    changed: list[Any] = []
+    frame.param.watch(changed.append, "busy")
+    for busy in (False, True, False):  # an event of any session, as Panel tells all of them
+        with edit_readonly(pn.state):
+            pn.state.busy = busy
+    assert not changed
 
 
 def test_grown_results_are_seen_by_new_views(services: Services) -> None:
