@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -28,11 +29,14 @@ from .subjects import Subjects
 
 log = logging.getLogger("xaieval.app")
 
-SKELETON_AFTER_S = 0.08
-"""Maps that come sooner are shown at once; a skeleton would only flicker."""
+SKELETON_AFTER_S = 0.2
+"""Maps that come sooner are shown at once; drawing a skeleton would only hold them up."""
 
 TOGETHER_S = 0.015
-"""So close together maps come from the cache: all are drawn at once."""
+"""Maps that come as soon and as close together are kept ones: all are drawn at once."""
+
+SAME_PASS_S = 0.003
+"""So close together come the maps that are read off one pass."""
 
 FOLLOW_AFTER_S = 0.12
 """Until the browser has painted a view it is not bothered with what only follows it."""
@@ -93,6 +97,13 @@ class Explaining:
         _give_up(self._begin()[1])
         self._answer = self.scene = self._plain = None
         self.subjects.close()
+
+    def start(self, wish: Wish) -> None:
+        """Let the passes of a wish begin; ``want`` will ask for it as soon as the page follows."""
+        if wish.private or self.services.composed.find(wish) is not None:
+            return
+        with suppress(XaievalError):  # ``want`` will say it
+            self._ahead.append(self._submit(wish, 0))
 
     async def want(
         self,
@@ -245,7 +256,8 @@ class Explaining:
         if news.done():
             key, heatmap = news.result()
             maps[key] = heatmap
-            await asyncio.wait({answer}, timeout=TOGETHER_S)
+            kept = time.perf_counter() - began < TOGETHER_S
+            await asyncio.wait({answer}, timeout=TOGETHER_S if kept else SAME_PASS_S)
         else:
             news.cancel()
         while not answer.done():
@@ -272,6 +284,7 @@ class Explaining:
             if news in done:
                 key, heatmap = news.result()
                 maps[key] = heatmap
+                await asyncio.wait({answer}, timeout=SAME_PASS_S)
             else:
                 news.cancel()
         found = answer.result()

@@ -80,8 +80,8 @@ class Services:
         # About what 25 images with eight methods take at 224 px; a long session stays there.
         self._samples, self._scenes = Kept(24), Kept(256, 16 * MIB)
         self._drawn, self._topk, self._rated = Kept(512, 8 * MIB), Kept(1024, 4 * MIB), Kept(2048)
-        self._cuts = Kept(512, 12 * MIB)
-        self.composed = Kept(32, 24 * MIB)
+        self._cuts = Kept(512, 8 * MIB)
+        self.composed = Kept(32, 20 * MIB)
         self._thumbs, self._shares = Kept(4096, 12 * MIB), Kept(2048)
         self._tables: dict[tuple[str, str, str | None], TriageTable] = {}
         self._views, self._reading = Kept(12), threading.Lock()

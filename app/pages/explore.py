@@ -152,6 +152,10 @@ class ExplorePage(pn.viewable.Viewer):
         self._shown_by_browser = False
 
     def _on_choose(self, image: str) -> None:
+        item = next((item for item in self.settling.items if item.id == image), None)
+        wish = None if item is None or self.settling.trouble else self._wish(item, k=None)
+        if wish is not None:
+            self.explaining.start(wish)
         self._set("image", image)
 
     def _close(self) -> None:

@@ -330,13 +330,42 @@ def test_neighbours_are_computed_afterwards_and_given_up(stage: Stage) -> None:
         await task
         assert [asked[0].priority for asked in stage.backend.asked] == [0, 10, 10]
         stage.backend.answer(1)
-        following = asyncio.ensure_future(stage.explaining.want(stage.wish("two")))
-        await stage.until(lambda: len(stage.backend.asked) == 4)
-        stage.backend.answer(3)
-        await following
+        await stage.until(lambda: stage.services.composed.find(stage.wish("two")))
+        await stage.explaining.want(stage.wish("two"))
+        assert stage.screen.views[-1]["sample"] == "two"
+        assert len(stage.backend.asked) == 3  # it was there
         assert stage.backend.asked[2][1].cancelled
 
     run(story())
+
+
+def test_passes_begin_before_the_page_follows(stage: Stage) -> None:
+    async def story() -> None:
+        stage.explaining.start(stage.wish("one"))
+        (early,) = stage.backend.asked
+        assert early[0].priority == 0
+        task = asyncio.ensure_future(stage.explaining.want(stage.wish("one")))
+        await stage.until(lambda: len(stage.backend.asked) == 2)  # the backend joins them
+        assert not early[1].cancelled
+        assert early[0].sample.id == stage.backend.asked[1][0].sample.id
+        stage.backend.answer(1)
+        await task
+        assert early[1].cancelled  # nobody waits for it any more
+        stage.explaining.start(stage.wish("one"))
+        assert len(stage.backend.asked) == 2  # shown before: nothing to begin
+
+    run(story())
+
+
+def test_an_image_that_cannot_be_read_is_said_once(stage: Stage) -> None:
+    def broken(study: str, name: str) -> Any:
+        raise DataError("the image cannot be read", where=name)
+
+    stage.services.sample = broken  # type: ignore[method-assign]
+    stage.explaining.start(stage.wish("one"))
+    assert not stage.screen.views
+    run(stage.explaining.want(stage.wish("one")))
+    assert [view["status"] for view in stage.screen.views] == ["error"]
 
 
 def test_nothing_is_shown_after_the_session_ended(stage: Stage) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.modules.module as module_hooks
 from torch import Tensor, nn
 
 from xaieval.errors import Cancelled, MethodError, NotDefinedError
 from xaieval.methods import Explainer, MethodSpec, Passes, resolve_methods
 from xaieval.methods.engine import Engine, Rows, fill, rows_for
+from xaieval.methods.interrupting import interruptible
 from xaieval.methods.sampled import NoisyGradients
 from xaieval.methods.steady import steady, whole_size
 from xaieval.models import Classifier
@@ -192,11 +196,54 @@ def test_cancel_between_passes(explainer: Explainer, make_noise: MakeNoise, afte
     assert not any(layer._forward_hooks for layer in explainer.prepared.module.modules())
 
 
-def test_a_run_asks_before_every_pass(explainer: Explainer, make_noise: MakeNoise) -> None:
+def test_a_run_asks_before_every_pass(
+    explainer: Explainer, make_noise: MakeNoise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xaieval.methods.engine.interruptible", lambda check: nullcontext())
     asked = []
     methods = resolve_methods(["gradcam", "integrated_gradients"])
     explainer.run(make_noise(4, 64), methods=methods, cancelled=lambda: bool(asked.append(1)))
     assert len(asked) == 26  # 4 rows, then 100, four at a time
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_pass_ends_in_its_midst(
+    explainer: Explainer, make_noise: MakeNoise, backward: bool
+) -> None:
+    """Nobody waits for the rest of a pass that is wanted no longer, forward or backward."""
+    entered: list[str] = []
+
+    def cancelled() -> bool:
+        names = {frame.name for frame in traceback.extract_stack()}
+        entered.append("back" if "_backward" in names else "on" if "logits" in names else "")
+        return entered[-1] == ("back" if backward else "on")
+
+    methods = resolve_methods(["integrated_gradients"])
+    with pytest.raises(Cancelled):
+        explainer.run(make_noise(2, 64), methods=methods, cancelled=cancelled)
+    assert entered.count("back") == int(backward)
+    assert entered.count("") == 1  # before the first pass, which is the only one
+    assert not module_hooks._global_forward_hooks
+
+
+def test_another_thread_is_not_interrupted(explainer: Explainer, make_noise: MakeNoise) -> None:
+    module, x = explainer.prepared.module, torch.from_numpy(np.zeros((2, 3, 64, 64), np.float32))
+    asked: list[int] = []
+    with interruptible(lambda: asked.append(1)), ThreadPoolExecutor(1) as pool:
+        pool.submit(module, x).result()
+        assert not asked
+        module(x)
+    assert asked
+
+
+def test_asking_within_passes_changes_no_number(
+    explainer: Explainer, make_noise: MakeNoise
+) -> None:
+    x, methods = make_noise(3, 64), resolve_methods(["gradcam", "integrated_gradients"])
+    bare = explainer.run(x, methods=methods)
+    asked = explainer.run(x, methods=methods, cancelled=lambda: False)
+    for key, maps in bare.maps.items():
+        np.testing.assert_array_equal(asked.maps[key], maps)
 
 
 def test_out_of_memory_halves_and_is_remembered(

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from xaieval.errors import Cancelled, MethodError, ModelError
+from xaieval.methods.interrupting import interruptible
 from xaieval.methods.passes import Attention, Found, Need
 from xaieval.methods.rules import run_rules
 from xaieval.methods.spec import BackwardRule
@@ -102,7 +103,7 @@ class Engine:
     rows : Rows
         Shared with whoever keeps the model: halving is remembered there.
     cancelled : callable
-        Asked before each pass.
+        Asked before each pass, and on a CPU within it.
     """
 
     def __init__(
@@ -127,12 +128,17 @@ class Engine:
             self.check()
             stop = min(total, start + self.per_pass(share))
             try:
-                work(start, stop)
+                with self._within():
+                    work(start, stop)
             except Exception as error:
                 if not out_of_memory(error) or not self.rows.halve():
                     raise
                 continue
             start = stop
+
+    def _within(self) -> AbstractContextManager[None]:
+        slow = self._cancelled is not None and self.prepared.device.type == "cpu"
+        return interruptible(self.check) if slow else nullcontext()
 
     def per_pass(self, share: int = 1) -> int:
         """Return how many items of ``share`` rows fit into a pass."""

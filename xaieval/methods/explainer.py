@@ -145,7 +145,7 @@ class Explainer:
         on_method : callable, optional
             Called as methods finish, those of one pass before those of many.
         cancelled : callable, optional
-            Asked before each pass.
+            Asked before each pass, and on a CPU within it, module by module.
 
         Raises
         ------
