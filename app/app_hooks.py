@@ -8,12 +8,15 @@ def on_server_loaded(server_context: object) -> None:
     """
     import gc
 
+    from bokeh.server.session import ServerSession
     from bokeh.server.views.ws import WSHandler
 
     from . import shell
+    from .hearing import heard_once_delivered
     from .promptness import send_at_once
 
     assert shell
     send_at_once(WSHandler)
+    heard_once_delivered(ServerSession)
     gc.collect()
     gc.freeze()

@@ -81,6 +81,7 @@ class ExplorePage(pn.viewable.Viewer):
             pn.state.on_session_destroyed(lambda _: self._close())
         subjects = self.explaining.subjects
         provide(state, self.id, lambda key, of: meant_by(self._shown(), key, of, subjects))
+        self._show_known()  # comes with the page itself
         pn.state.onload(self._refresh)  # before, the browser could not hear it
 
     # ---------------------------------------------------------------- widgets
@@ -221,11 +222,15 @@ class ExplorePage(pn.viewable.Viewer):
         self.whatif.follow(changed)
         self.settling.busy = False
         self.settling.settle()
+        self._show_known()
+        self.whatif.repeat()
+        pn.state.execute(self._refresh)
+
+    def _show_known(self) -> None:
+        """Show at once what was composed before; ``_refresh`` does the rest."""
         wish = None if self.settling.trouble else self._shown()
         if wish is not None:
             self.explaining.at_once(wish)
-        self.whatif.repeat()
-        pn.state.execute(self._refresh)
 
     # ---------------------------------------------------------------- showing
 
