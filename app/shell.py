@@ -20,7 +20,7 @@ from .pins import Pins, stamp_now
 from .presenter import Presenter
 from .services import Services
 from .state import AppState, write_link
-from .theme import FRAME, HEADER, HIDE_LABEL, THEME
+from .theme import FRAME, HEADER, HIDE_LABEL, LOADING, THEME
 
 log = logging.getLogger("xaieval.app")
 
@@ -183,6 +183,7 @@ class Shell(pn.viewable.Viewer):
             theme_config=THEME,
             sx=FRAME,
             busy_indicator=None,
+            raw_css=[LOADING],
             sizing_mode="stretch_both",
         )
 

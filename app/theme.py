@@ -22,6 +22,15 @@ STAGE = "#74777b"
 """Neutral mid-grey behind every image, in both themes."""
 
 
+LOADING = f"""
+#loader:not(.error) {{ background: none; pointer-events: none; justify-content: flex-start; }}
+#loader:not(.error) .spinner {{ animation: none; width: 100%; height: 3px; box-sizing: border-box;
+  border: 0; border-radius: 0; background: {ACCENT["light"]}; }}
+"""
+"""While a page is being drawn: a still line at its top. The frame's own sign, a spinner on half
+black, lay over what is there already and took the clicks (panel-material-ui 0.16)."""
+
+
 _DURATIONS = (
     "shortest",
     "shorter",

@@ -1,7 +1,7 @@
 """The pictures of the documentation, taken from the running dashboard: ``make screenshots``.
 
-Serves the built-in study, opens every page in Chromium, waits until it is filled, and writes
-``docs/images/*.png``, with a palette of 256 colours where that loses nothing that is seen.
+Serves the built-in study and one of faces, opens every page in Chromium, waits until it is filled
+and writes ``docs/images/*.png``, with a palette of 256 colours where nobody sees what that loses.
 ``python docs/make_screenshots.py batch explore`` takes some of them again; ``--check`` opens every
 page without writing. A page that is new in the table gets its picture by itself.
 """
@@ -34,6 +34,7 @@ sys.path.insert(0, str(ROOT))
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+DEMO, FACES = "the built-in study", "a study of faces with regions"
 LARGEST_ERROR = 2.0
 """Root mean square of 0 to 255, in the worst channel."""
 
@@ -47,6 +48,7 @@ class Shot:
     ready: str
     size: tuple[int, int] = (1366, 820)
     dark: bool = False
+    study: str = DEMO
     before: tuple[Callable[[Page], None], ...] = field(default=())
 
 
@@ -68,8 +70,28 @@ def scroll_to(text: str) -> Callable[[Page], None]:
     return act
 
 
-def open_what_if(page: Page) -> None:
-    page.get_by_text("What if …").first.click()
+def pin_three(page: Page) -> None:
+    """Pin this image and the two after it, with a caption each."""
+    for number, caption in enumerate(CAPTIONS):
+        if number:
+            page.keyboard.press("ArrowRight")
+            page.wait_for_function(STILL, polling=300)
+        page.keyboard.press("p")
+        field = page.get_by_role("textbox", name="Caption")
+        field.wait_for()
+        field.fill(caption)
+        page.keyboard.press("Enter")
+        page.get_by_role("region", name="Pinned view").wait_for(state="hidden")
+
+
+def show(title: str, ready: str) -> Callable[[Page], None]:
+    """Go to another page by its button."""
+
+    def act(page: Page) -> None:
+        page.get_by_role("button", name=title, exact=True).first.click()
+        page.wait_for_selector(ready)
+
+    return act
 
 
 EXPLORE = "section.explore[data-status=ready]"
@@ -78,8 +100,12 @@ FILLED = {
     "compare": EXPLORE,
     "batch": "main canvas",
     "triage": "section.queue",
+    "parts": "tr[data-region] svg",
+    "present": "ol.slides",
 }
 """Page id -> what is on the screen when it is filled; of others only that they are shown."""
+
+CAPTIONS = ("What the network looks at", "A second image", "And a third")
 
 CLASS = "&split=test&class=crack"
 
@@ -89,7 +115,13 @@ def shots() -> list[Shot]:
     from app.pages import PAGES
 
     ready = {spec.id: FILLED.get(spec.id, "main") for spec in PAGES}
+    present = (pin_three, show("Present", FILLED["present"]))
     found = [Shot(spec.id, f"?page={spec.id}", ready[spec.id]) for spec in PAGES]
+    special = {
+        "parts": Shot("parts", "?page=parts", FILLED["parts"], study=FACES),
+        "present": Shot("present", "?page=explore&split=test", EXPLORE, before=present),
+    }
+    found = [special.get(shot.name, shot) for shot in found]
     found += [
         Shot("explore-dark", f"?page=explore{CLASS}", EXPLORE, dark=True),
         Shot("batch-dark", "?page=batch", FILLED["batch"], dark=True),
@@ -105,11 +137,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(cache: Path) -> Iterator[str]:
-    """Serve the built-in study with nothing of the user's: no cache, no tags, no stories."""
+def served(cache: Path, *arguments: str) -> Iterator[str]:
+    """Serve a study with nothing of the user's: no cache, no tags, no stories."""
     port = free_port()
     command = [sys.executable, "-m", "panel", "serve", str(ROOT / "app"), "--port", str(port)]
     command += ["--address", "127.0.0.1", "--allow-websocket-origin", f"127.0.0.1:{port}"]
+    command += ["--args", *arguments] if arguments else []
     env = {**os.environ, "XAIEVAL_CACHE": str(cache), "XAIEVAL_STATE": str(cache / "state")}
     process = subprocess.Popen(
         command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -129,6 +162,16 @@ def served(cache: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+def faces(folder: Path) -> str:
+    """Train and run the smallest study of faces whose regions have names; return its folder."""
+    xaieval = Path(sys.executable).parent / "xaieval"
+    command = [xaieval, "reproduce", "celebamask-regions/attributes", "--tiny", "--out", folder]
+    print("faces: a small study is run first, about a minute", flush=True)
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    (found,) = (it.parent for it in folder.glob("**/studies/*/study.toml"))
+    return str(found)
 
 
 # Nothing has moved for a while, every picture is decoded, and nothing says that it is at work.
@@ -242,17 +285,20 @@ def main() -> None:
 
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     found = os.environ.get("XAIEVAL_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    with (
-        tempfile.TemporaryDirectory() as cache,
-        served(Path(cache)) as url,
-        sync_playwright() as playwright,
-    ):
+    wanted = [known[name] for name in options.names or known]
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        for name in options.names or known:
-            picture = packed(take(browser, url, known[name]))
-            print(f"{name}: {len(picture) / 1024:.0f} KB")
-            if not options.check:
-                (OUT / f"{name}.png").write_bytes(picture)
+        for study in (DEMO, FACES):
+            of_it = [shot for shot in wanted if shot.study == study]
+            if not of_it:
+                continue
+            arguments = () if study == DEMO else (faces(Path(folder) / "faces"),)
+            with served(Path(folder), *arguments) as url:
+                for shot in of_it:
+                    picture = packed(take(browser, url, shot))
+                    print(f"{shot.name}: {len(picture) / 1024:.0f} KB", flush=True)
+                    if not options.check:
+                        (OUT / f"{shot.name}.png").write_bytes(picture)
         browser.close()
 
 
