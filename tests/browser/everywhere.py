@@ -42,7 +42,7 @@ def faces(folder: Path) -> Path:
 
 
 def shown(page: Page, page_id: str, title: str) -> Page:
-    """Wait until a page is on the screen and filled, or says why it is empty."""
+    """Wait until a page is drawn, and filled or says why it is empty."""
     page.wait_for_function("title => document.title.startsWith(title)", arg=title, timeout=90_000)
     if page_id in READY:
         page.wait_for_selector(READY[page_id], timeout=90_000)
@@ -58,7 +58,7 @@ def shown(page: Page, page_id: str, title: str) -> Page:
               if (child.nodeType === 3) { text += child.data.trim().length; }
             }
           }
-          return !busy && text > 200;
+          return !busy && text > 200 && Bokeh.documents.every((it) => it.is_idle);
         }""",
         timeout=90_000,
     )

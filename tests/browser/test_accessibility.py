@@ -219,6 +219,20 @@ def test_nothing_moves_where_somebody_asked_for_less_motion(open_page: OpenPage,
     assert moving == []
 
 
+def test_the_sign_of_loading_is_a_still_line_that_takes_no_click(
+    open_page: OpenPage, url: str
+) -> None:
+    page = shown(open_page(address(url, "explore")), "explore", "Explore")
+    style = page.locator("#loader").evaluate(
+        """node => {
+          node.style.display = "flex";
+          const [over, sign] = [node, node.firstElementChild].map((it) => getComputedStyle(it));
+          return [over.pointerEvents, over.backgroundImage, sign.animationName, sign.height];
+        }"""
+    )
+    assert style == ["none", "none", "none", "3px"]
+
+
 def test_forced_colours_keep_what_colours_tell(open_page: OpenPage, url: str) -> None:
     """Windows' high contrast replaces colours; swatches and bars keep theirs, text gets its own."""
     page = shown(open_page(address(url, "explore"), forced_colors="active"), "explore", "Explore")
