@@ -62,6 +62,10 @@ class Record:
         Return uint8 (H, W, 3) and {name: bool (H, W)}, all upright and of one size.
     meta : mapping
         Source file and whatever else is worth showing; plain values.
+    extra : array or tuple of arrays, optional
+        The network's second input, such as a question's word numbers.
+    image_id : str
+        The image that several samples share (questions about it); empty: nobody shares it.
     """
 
     id: str
@@ -71,6 +75,8 @@ class Record:
     read_image: Callable[[], Image] = field(repr=False)
     read_regions: Callable[[], Mapping[str, Mask]] = field(repr=False, default=dict)
     meta: Mapping[str, Any] = field(default_factory=dict)
+    extra: Any = None
+    image_id: str = ""
 
     def sample(self) -> Sample:
         """Return a fresh sample; nothing is read until it is asked for."""
@@ -80,6 +86,7 @@ class Record:
             read_image=self.read_image,
             read_regions=self.read_regions,
             meta=self.meta,
+            extra=self.extra,
         )
 
 
@@ -99,8 +106,9 @@ class Dataset:
         What ``digest`` covers beside ids and labels: file contents, or generator parameters.
     problems : tuple of Problem
         Faulty files, met on opening.
-    task : "single" or "multilabel"
-        Whether an image is of one class, or has any number of them (attributes).
+    task : "single", "multilabel" or "vqa"
+        Whether an image is of one class, has any number of them (attributes), or comes with a
+        question whose answer is the class; several samples then share an image.
 
     Raises
     ------
@@ -231,6 +239,14 @@ class Dataset:
             for index in np.flatnonzero(label) if isinstance(label, np.ndarray) else (label,):
                 ids[self.class_names[index]].append(record.id)
         return MappingProxyType({name: tuple(found) for name, found in ids.items()})
+
+    @cached_property
+    def images(self) -> Mapping[str, tuple[str, ...]]:
+        """Ids of the samples of each image; where no image is shared, of one each."""
+        ids: dict[str, list[str]] = {}
+        for record in self.records:
+            ids.setdefault(record.image_id or record.id, []).append(record.id)
+        return MappingProxyType({image: tuple(found) for image, found in ids.items()})
 
     @cached_property
     def digest(self) -> str:

@@ -18,6 +18,7 @@ from xaieval.datasets import (
     folder,
     imagenet_boxes,
     mvtec,
+    sort_of_clevr,
     synthetic_faces,
     synthetic_hazelnut,
 )
@@ -33,6 +34,7 @@ DATASETS: Table[DatasetSpec] = Table(
     (
         synthetic_hazelnut.SPEC,
         synthetic_faces.SPEC,
+        sort_of_clevr.SPEC,
         mvtec.HAZELNUT_TOY,
         coffee_leaf.SPEC,
         celebamask_hq.SPEC,

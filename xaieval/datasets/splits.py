@@ -1,12 +1,12 @@
 """Which images train and which are tested: the layout's split, or a seeded stratified one.
 
 Images with several labels are stratified by the rarest attribute that each has; the pairs of
-``AttributePairs`` go where their image goes.
+``AttributePairs`` go where their image goes, and so do questions about one image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -92,7 +92,7 @@ def make_splits(
         ``stratified``. In a multi-label dataset an image counts under the rarest attribute that
         it has (or under none): ``stratified`` and ``kfold`` spread these groups, which keeps rare
         attributes on both sides; ``auto`` is ``layout`` where it divides every image, else
-        ``stratified``.
+        ``stratified``. So it is for questions, whose images are spread whatever the answers are.
     seed : int
         Of the split; the training seed is another thing. ``layout`` ignores it.
     test_share : float in (0, 1)
@@ -115,7 +115,7 @@ def make_splits(
     if scheme not in SCHEMES:
         raise unknown("split scheme", scheme, SCHEMES)
     where = dataset.root or dataset.name
-    several = dataset.task == "multilabel"
+    several = dataset.task != "single"
     present = _groups(dataset)
     if len(present) < 2 and not several:
         raise DataError(
@@ -137,6 +137,12 @@ def make_splits(
             expected="at least 2 of each class, one to train and one to test",
             fix="add images or remove the class",
         )
+    if dataset.task == "vqa" and len(dataset.images) < 2:
+        raise DataError(
+            "all questions are about one image",
+            where=where,
+            expected="two images or more, one to train and one to test",
+        )
     shuffled = {
         name: [ids[i] for i in rng("split", scheme, seed, name).permutation(len(ids))]
         for name, ids in present.items()
@@ -149,21 +155,25 @@ def make_splits(
             for ids in shuffled.values()
             for sample in ids[: min(max(round(test_share * len(ids)), 1), len(ids) - 1)]
         ]
-        return SplitPlan(scheme, seed, (_fold(dataset, 0, set(test)),))
-    if not 2 <= folds <= len(dataset):
-        raise DataError("bad number of folds", expected=f"2 to {len(dataset)}", got=folds)
+        return SplitPlan(scheme, seed, (_fold(dataset, 0, _samples(dataset, test)),))
+    most = len(dataset.images) if dataset.task == "vqa" else len(dataset)
+    if not 2 <= folds <= most:
+        raise DataError("bad number of folds", expected=f"2 to {most}", got=folds)
     tests: list[set[str]] = [set() for _ in range(folds)]
     dealt = 0  # dealing goes on where the last class stopped, which keeps the folds even
     for ids in shuffled.values():
         for sample in ids:
             tests[dealt % folds].add(sample)
             dealt += 1
-    return SplitPlan(scheme, seed, tuple(_fold(dataset, i, test) for i, test in enumerate(tests)))
+    plan = (_fold(dataset, i, _samples(dataset, test)) for i, test in enumerate(tests))
+    return SplitPlan(scheme, seed, tuple(plan))
 
 
 def _groups(dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """Return what is spread evenly: name -> ids, every id once, no group empty."""
-    if dataset.task != "multilabel":
+    """Return what is spread evenly: name -> ids (of images, where these are shared), each once."""
+    if dataset.task == "vqa":
+        return {"": tuple(dataset.images)}
+    if dataset.task == "single":
         return {name: ids for name, ids in dataset.by_class.items() if ids}
     counts = np.array([len(ids) for ids in dataset.by_class.values()])
     names = [*dataset.class_names, ""]
@@ -176,6 +186,13 @@ def _groups(dataset: Dataset) -> dict[str, tuple[str, ...]]:
         if len(found[name]) == 1:
             found[""] += found.pop(name)
     return {name: tuple(ids) for name, ids in found.items() if ids}
+
+
+def _samples(dataset: Dataset, chosen: Iterable[str]) -> set[str]:
+    """Return the samples of what was spread."""
+    if dataset.task != "vqa":
+        return set(chosen)
+    return {sample for image in chosen for sample in dataset.images[image]}
 
 
 def _of_pairs(pairs: AttributePairs, images: SplitPlan) -> SplitPlan:
@@ -198,7 +215,7 @@ def _fold(dataset: Dataset, index: int, test: set[str]) -> Fold:
 
 def _layout_counts(dataset: Dataset) -> dict[str, dict[str, int]]:
     """Count training and test images of every class (of all together, where classes overlap)."""
-    several = dataset.task == "multilabel"
+    several = dataset.task != "single"
     present = [""] if several else [name for name, ids in dataset.by_class.items() if ids]
     counts = {name: {"train": 0, "test": 0, "none": 0} for name in present}
     for record in dataset.records:
@@ -212,7 +229,7 @@ def _choose(dataset: Dataset) -> str:
     counts = _layout_counts(dataset).values()
     if all(count["train"] and count["test"] and not count["none"] for count in counts):
         return "layout"
-    if dataset.task == "multilabel":
+    if dataset.task != "single":
         return "stratified"
     masks = dict.fromkeys(dataset.class_names, 0)
     for record in dataset.records:
