@@ -23,7 +23,9 @@ def heard_once_delivered(session: type[Any]) -> None:
 
     @wraps(pull)
     def hear(self: Any, *arguments: Any) -> Any:
-        pn.state._connected[self.document] = True
+        # Both: what is "connected" is no longer put off until it holds the document's lock, and only
+        # what is "loaded" is sent without it.
+        pn.state._connected[self.document] = pn.state._loaded[self.document] = True
         return pull(self, *arguments)
 
     hear.hears = True  # type: ignore[attr-defined]

@@ -158,3 +158,52 @@ def test_a_page_that_missed_a_change_opens_its_view_again(chromium: Browser, ser
     ready(page, k="90")
     expect(page.get_by_role("alert").filter(has_text="missed a change")).to_be_hidden()
     context.close()
+
+
+# Keeps back what a browser says when a page is drawn; Bokeh sends a message as three texts and two
+# parts for each of its buffers.
+DRAWN_LATE = """(() => {
+  const send = WebSocket.prototype.send;
+  let parts = [];
+  WebSocket.prototype.send = function (part) {
+    parts.push(part);
+    const { num_buffers = 0 } = JSON.parse(parts[0]);
+    if (parts.length < 3 + 2 * num_buffers) { return; }
+    const whole = parts;
+    parts = [];
+    const go = () => whole.forEach((it) => send.call(this, it));
+    if (!whole[2].includes('"document_ready"')) { go(); return; }
+    window.sayDrawn = go;
+  };
+})()"""
+
+
+def test_what_is_done_before_a_page_is_drawn_is_heard(
+    chromium: Browser, open_page: OpenPage, server: str
+) -> None:
+    from playwright.sync_api import expect
+
+    address = f"{server}?page=explore&split=all"
+    ready(open_page(address))  # now this view is known, and comes with the page
+    errors: list[str] = []
+    context = chromium.new_context(viewport={"width": 1366, "height": 768})
+    context.add_init_script(DRAWN_LATE)
+    page = context.new_page()
+    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(address)
+    ready(page)
+    page.wait_for_function("window.sayDrawn !== undefined")
+    page.get_by_role("option").nth(1).click()
+    page.wait_for_function("location.search.includes('image=')")
+    second = page.get_by_role("option").nth(1)
+    expect(second).to_have_attribute("aria-selected", "true")
+    page.get_by_role("button", name="Batch", exact=True).click()
+    page.get_by_role("heading", name="Win rate over seeds").wait_for()
+    page.evaluate("window.sayDrawn()")
+    page.get_by_role("button", name="Explore", exact=True).click()
+    ready(page)
+    page.get_by_role("button", name="Batch", exact=True).click()
+    page.get_by_role("heading", name="Win rate over seeds").wait_for()
+    context.close()
+    assert errors == []
