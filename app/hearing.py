@@ -23,8 +23,8 @@ def heard_once_delivered(session: type[Any]) -> None:
 
     @wraps(pull)
     def hear(self: Any, *arguments: Any) -> Any:
-        # Both: what is "connected" is no longer put off until it holds the document's lock, and only
-        # what is "loaded" is sent without it.
+        # Both: a change of what is "connected" is not put off until it holds the document's lock,
+        # and only a "loaded" page may hear of changes made without that lock.
         pn.state._connected[self.document] = pn.state._loaded[self.document] = True
         return pull(self, *arguments)
 
