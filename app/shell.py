@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import panel as pn
@@ -162,8 +161,7 @@ class Shell(pn.viewable.Viewer):
         return [navigation, pn.layout.HSpacer(), pin, share, aid]
 
     def __panel__(self) -> pn.viewable.Viewable:
-        return _quiet(
-            pmui.Page,
+        return _quiet_page(
             title="xaieval",
             header=self._header(),
             main=[
@@ -194,7 +192,7 @@ class Shell(pn.viewable.Viewer):
         page.server_doc(title="xaieval")
 
 
-def _quiet(frame: Callable[..., pmui.Page], **params: Any) -> pmui.Page:
+def _quiet_page(**params: Any) -> pmui.Page:
     """Return a frame that does not follow how busy the server is.
 
     Panel has one sign of it for all sessions: each event of anybody would change every frame, twice
@@ -205,7 +203,7 @@ def _quiet(frame: Callable[..., pmui.Page], **params: Any) -> pmui.Page:
         return list(pn.state.param.watchers.get("busy", {}).get("value", []))
 
     before = followers()
-    page = frame(**params)
+    page = pmui.Page(**params)
     for watcher in followers():
         if watcher not in before:
             pn.state.param.unwatch(watcher)

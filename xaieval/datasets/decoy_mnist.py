@@ -23,8 +23,9 @@ from xaieval.datasets.mnist import (
     spread,
 )
 from xaieval.datasets.scan import need_folder
+from xaieval.datasets.whole_numbers import whole
 from xaieval.digest import digest_file, rng
-from xaieval.errors import ConfigError, unknown
+from xaieval.errors import unknown
 from xaieval.types import Image, Mask
 
 CLASSES = tuple("0123456789")
@@ -124,7 +125,7 @@ def open_decoy_mnist(path: Path | None, options: Mapping[str, Any]) -> Dataset:
     for key, known in _CHOICES.items():
         if options[key] not in known:
             raise unknown(f"value of option {key}", options[key], known, where="decoy-mnist")
-    seed = _whole(options["seed"], "seed", 0, 2**63 - 1)
+    seed = whole(options["seed"], "seed", 0, 2**63 - 1, dataset="decoy-mnist")
     procedural = options["source"] == "procedural" or (options["source"] == "auto" and path is None)
     root = None if procedural else need_folder(path, "decoy-mnist")
     sets = drawn_sets(seed) if root is None else mnist_sets(root, seed)
@@ -133,7 +134,7 @@ def open_decoy_mnist(path: Path | None, options: Mapping[str, Any]) -> Dataset:
         wanted = options[f"n_{split}"]
         if wanted is not None:
             most = MOST_DRAWN if root is None else len(indices)
-            wanted = _whole(wanted, f"n_{split}", len(CLASSES), most)
+            wanted = whole(wanted, f"n_{split}", len(CLASSES), most, dataset="decoy-mnist")
             if root is None:
                 indices = np.arange(wanted)
             else:
@@ -154,17 +155,6 @@ def open_decoy_mnist(path: Path | None, options: Mapping[str, Any]) -> Dataset:
             "digits": [digest_file(path) for path in files] or digits.VERSION,
         },
     )
-
-
-def _whole(value: object, key: str, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigError(
-            f"bad {key}",
-            where=f"decoy-mnist, option {key}",
-            expected=f"a whole number from {low} to {high}",
-            got=value,
-        )
-    return value
 
 
 def _records(

@@ -12,6 +12,7 @@ import numpy as np
 from xaieval.datasets.base import Dataset, DatasetSpec, LayoutSplit, Record
 from xaieval.datasets.clevr_questions import ANSWERS, KINDS, Kind, encode
 from xaieval.datasets.clevr_scene import COLOURS, VERSION, Scene, draw_scene, make_scene
+from xaieval.datasets.whole_numbers import whole
 from xaieval.digest import rng
 from xaieval.errors import ConfigError, unknown
 from xaieval.types import Image, Mask
@@ -51,14 +52,7 @@ def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
     limits = {"n_images": (1, 1_000_000), "size": (24, 1024), "per_image": (1, 36)}
     limits["seed"] = (0, 2**63 - 1)
     for key, (low, high) in limits.items():
-        value = found[key]
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ConfigError(
-                f"bad {key}",
-                where=f"{_WHERE}, option {key}",
-                expected=f"a whole number from {low} to {high}",
-                got=value,
-            )
+        whole(found[key], key, low, high, dataset=_WHERE)
     if found["questions"] not in ASKED:
         raise unknown("kind of questions", found["questions"], ASKED, where=_WHERE)
     share = found["test_share"]
@@ -73,7 +67,7 @@ def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _asked(kinds: list[Kind], count: int, index: int, seed: int) -> Iterator[tuple[Kind, str]]:
-    """Choose the questions of a scene: as many kinds of each sort as there are, at random."""
+    """Choose the questions of a scene: so many of all kinds and colours, at random."""
     pairs = [(kind, colour) for kind in kinds for colour in COLOURS]
     chosen = rng(_WHERE, "questions", VERSION, seed, index).permutation(len(pairs))[:count]
     return (pairs[place] for place in sorted(chosen.tolist()))

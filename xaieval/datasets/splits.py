@@ -156,7 +156,7 @@ def make_splits(
             for sample in ids[: min(max(round(test_share * len(ids)), 1), len(ids) - 1)]
         ]
         return SplitPlan(scheme, seed, (_fold(dataset, 0, _samples(dataset, test)),))
-    most = len(dataset.images) if dataset.task == "vqa" else len(dataset)
+    most = len(dataset.images)
     if not 2 <= folds <= most:
         raise DataError("bad number of folds", expected=f"2 to {most}", got=folds)
     tests: list[set[str]] = [set() for _ in range(folds)]
@@ -189,9 +189,7 @@ def _groups(dataset: Dataset) -> dict[str, tuple[str, ...]]:
 
 
 def _samples(dataset: Dataset, chosen: Iterable[str]) -> set[str]:
-    """Return the samples of what was spread."""
-    if dataset.task != "vqa":
-        return set(chosen)
+    """Return the samples of the images that were chosen."""
     return {sample for image in chosen for sample in dataset.images[image]}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from xaieval.datasets.base import Dataset, DatasetSpec, Record
 from xaieval.datasets.nut_render import Rendered, render
+from xaieval.datasets.whole_numbers import whole
 from xaieval.digest import rng
 from xaieval.errors import ConfigError, unknown
 from xaieval.types import Image, Mask
@@ -63,18 +64,6 @@ def _shares(confound: object) -> dict[str, float]:
     return {str(name): float(share) for name, share in confound.items()}
 
 
-def _whole(options: Mapping[str, Any], key: str, low: int, high: int) -> int:
-    value = options[key]
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigError(
-            f"bad {key}",
-            where=f"synthetic-hazelnut, option {key}",
-            expected=f"a whole number from {low} to {high}",
-            got=value,
-        )
-    return value
-
-
 def open_synthetic_hazelnut(path: Path | None, options: Mapping[str, Any]) -> Dataset:
     """Return the dataset; nothing is drawn before it is asked for, nothing is read from disk.
 
@@ -99,9 +88,9 @@ def open_synthetic_hazelnut(path: Path | None, options: Mapping[str, Any]) -> Da
     ConfigError
         For a value out of range or an unknown class.
     """
-    n = _whole(options, "n_per_class", 1, 100_000)
-    size = _whole(options, "size", 32, 2048)
-    seed = _whole(options, "seed", 0, 2**63 - 1)
+    n = whole(options["n_per_class"], "n_per_class", 1, 100_000, dataset="synthetic-hazelnut")
+    size = whole(options["size"], "size", 32, 2048, dataset="synthetic-hazelnut")
+    seed = whole(options["seed"], "seed", 0, 2**63 - 1, dataset="synthetic-hazelnut")
     shares = _shares(options["confound"])
     digits = max(3, len(str(n - 1)))
     records = []

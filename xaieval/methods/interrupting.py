@@ -14,7 +14,12 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.hooks import RemovableHandle
 
-_OWN = threading.local()
+
+class _Own(threading.local):
+    check: Callable[[], None] | None = None
+
+
+_OWN = _Own()
 _LOCK = threading.Lock()
 _HOOKS: list[RemovableHandle] = []
 _users = 0
@@ -26,7 +31,7 @@ def interruptible(check: Callable[[], None]) -> Iterator[None]:
 
     What it raises ends the pass. Backward passes on a CPU run in the thread that asks for them.
     """
-    before = getattr(_OWN, "check", None)
+    before = _OWN.check
     _OWN.check = check
     _count(1)
     try:
@@ -47,13 +52,12 @@ def _count(change: int) -> None:
 
 
 def _ask(*_: object) -> None:
-    check = getattr(_OWN, "check", None)
-    if check is not None:
-        check()
+    if _OWN.check is not None:
+        _OWN.check()
 
 
 def _forward(module: nn.Module, args: object, output: object) -> None:
-    if getattr(_OWN, "check", None) is None:
+    if _OWN.check is None:
         return
     _ask()
     if isinstance(output, Tensor) and output.grad_fn is not None:
